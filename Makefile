@@ -1,0 +1,70 @@
+# make demo   sets everything up and runs the main job on a synthetic England
+# make test   sets everything up and runs lint, types and every test
+# make help   the rest
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types tests bench docs lock clean tools-demo tools-test
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .stamps/run tools-demo ## a synthetic England of 153 authorities: several nights, a fortnight, the reports
+	$(BIN)/cpis-batch --home demo demo --afresh
+
+test: .stamps/test tools-test check ## lint, types and every test, set-up included
+
+check: lint types tests
+
+lint: .stamps/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .stamps/test
+	$(BIN)/mypy
+
+tests: .stamps/test
+	$(BIN)/pytest -n 2 --dist worksteal
+
+bench: .stamps/bench tools-test ## the benchmarks; writes docs/performance.md
+	$(BIN)/python -m benchmarks
+
+docs: .stamps/test ## what is generated: the command reference, the list of rules
+	$(BIN)/python -m tests.docs.generate
+
+lock: .stamps/test ## resolve the dependencies anew into requirements/*.txt
+	$(PIP) install uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml requirements/test.in -o requirements/test.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/run.in -c requirements/test.txt -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/bench.in -c requirements/test.txt -o requirements/bench.txt
+
+clean: ## remove what make has set up
+	rm -rf $(VENV) .stamps demo bench-work .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+tools-demo:
+	@sh ./requirements/system.sh gpg
+
+tools-test:
+	@sh ./requirements/system.sh gpg sshd strace
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+.stamps/run: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the program needs (locked, with hashes)..."
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/run.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@mkdir -p .stamps && touch $@
+
+.stamps/test: requirements/test.txt .stamps/run
+	@echo "Installing what the tests need (locked, with hashes)..."
+	$(PIP) install --require-hashes -r requirements/test.txt
+	@touch $@
+
+.stamps/bench: requirements/bench.txt .stamps/test
+	$(PIP) install --require-hashes -r requirements/bench.txt
+	@touch $@

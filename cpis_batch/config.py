@@ -1,0 +1,167 @@
+"""`config.toml` of a home, as frozen settings. Unknown keys are refused; a secret is named (`file:`, `env:`), never written."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from cpis_batch.errors import ConfigFault, KeyFault
+from cpis_batch.vocabulary import Environment
+
+FILE_NAME = "config.toml"
+
+
+class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which hub this is. `environment` decides which NHS numbers are real, and must stand in every header."""
+
+    environment: Environment
+    name: str = "CP-IS batch exchange"
+
+
+class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where secrets are, by reference: `file:PATH` (relative to the home, mode 600) or `env:NAME`."""
+
+    master_key: str = "file:keys/master.key"
+
+
+class SftpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="sftp"):
+    """A partner server. `host_keys` are pinned, in the form of known_hosts (`ssh-ed25519 AAAA...`); none is ever learnt."""
+
+    host: str
+    user: str
+    host_keys: tuple[str, ...]
+    port: int = 22
+    key: str = "keys/ssh/id_ed25519"
+    connections: int = 2
+    channels: int = 8
+    connect_seconds: float = 15.0
+    read_seconds: float = 60.0
+    fetch_seconds: float = 900.0
+
+
+class FolderServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="folder"):
+    """A folder tree (a mounted share, a managed file transfer product's drop) with the same layout."""
+
+    path: str
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Caps on what a partner can make us do. Bytes unless the name says otherwise."""
+
+    ciphertext_bytes: int = 64 * 1024 * 1024
+    plaintext_bytes: int = 256 * 1024 * 1024
+    compression_ratio: int = 200  # a CSV of ours compresses 4 to 8 times
+    line_bytes: int = 4096
+    open_seconds: float = 120.0
+    open_memory_bytes: int = 1024 * 1024 * 1024
+    listing_entries: int = 10_000
+    files_per_partner: int = 200
+
+
+class Intake(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long an unreadable file may still be growing; how many worker processes (0: one a core)."""
+
+    partial_wait_minutes: int = 120
+    workers: int = 0
+
+
+class Brake(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Mass-change brake (DESIGN, rule 8): held above max(`minimum`, `share` of the active plans of a type)."""
+
+    share: float = 0.10
+    minimum: int = 5
+    row_count_share: float = 0.80
+
+
+class Extracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Fortnights count from `fortnight_anchor` (a day on which one begins). Policy `first` or `all` bases apply."""
+
+    fortnight_anchor: date = date(2026, 1, 5)
+    policy: Literal["first", "all"] = "first"
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Days after the end date for which a plan is kept."""
+
+    days: int = 365
+
+
+class Warnings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When `status` turns amber and red. A file is amber `late_amber` cadences after the last one, a delivery in days."""
+
+    late_amber: int = 2
+    late_red: int = 5
+    uncollected_amber_days: int = 2
+    uncollected_red_days: int = 5
+    key_expiry_days: tuple[int, ...] = (60, 30, 7)
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All of `config.toml`."""
+
+    service: Service
+    mailboxes: dict[str, SftpServer | FolderServer]
+    secrets: Secrets = Secrets()
+    limits: Limits = Limits()
+    intake: Intake = Intake()
+    brake: Brake = Brake()
+    extracts: Extracts = Extracts()
+    retention: Retention = Retention()
+    warnings: Warnings = Warnings()
+
+
+_T = TypeVar("_T")
+
+
+def read_toml(path: Path, kind: type[_T]) -> _T:
+    """Read a TOML file into `kind`; ConfigFault names the file and the key at fault."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), kind)
+    except FileNotFoundError as fault:
+        raise ConfigFault(
+            f"There is no {path}.", "Name the home with --home or CPIS_HOME, or make one: cpis-batch --home DIR init"
+        ) from fault
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as fault:
+        raise ConfigFault(f"{path}: {fault}", "Mend that key and run: cpis-batch config check") from fault
+
+
+def load(home: Path) -> Settings:
+    """The settings of a home."""
+    return read_toml(home / FILE_NAME, Settings)
+
+
+def private_bytes(path: Path) -> bytes:
+    """Read a key file. KeyFault where it is missing or anyone but its owner may read it."""
+    try:
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            raise KeyFault(
+                f"{path} can be read by others (mode {mode:o}).",
+                f"Run: chmod 600 {path}; then think about whether the key has leaked.",
+            )
+        return path.read_bytes()
+    except OSError as fault:
+        raise KeyFault(
+            f"Cannot read the key file {path}: {fault.strerror}.",
+            "Put it back from your safe, or make keys anew: cpis-batch keys --help",
+        ) from fault
+
+
+def secret(home: Path, reference: str) -> bytes:
+    """The bytes that a reference of `[secrets]` names, stripped of white space."""
+    kind, _, where = reference.partition(":")
+    if kind == "file":
+        return private_bytes(home / where).strip()
+    if kind == "env":
+        if (value := os.environ.get(where)) is None:
+            raise KeyFault(f"The environment variable {where} is not set.", "The configuration names it under [secrets].")
+        return value.encode().strip()
+    raise ConfigFault(
+        "A secret in [secrets] is not a reference.",
+        "Write file:PATH or env:NAME, and keep the secret itself out of config.toml.",
+    )

@@ -1,0 +1,65 @@
+"""What the rest of the program asks of a place where files are exchanged.
+
+A mailbox is one server (or one folder tree) with a folder per partner; in it `inbound` (theirs to us), `outbound`
+(ours to them), `processed` and `refused` (what we have taken). Every call is bounded in time and size by the
+adapter's limits, and may be made from several threads at once.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One regular file of a listing. `name` is the partner's text: never a local path, never logged unescaped."""
+
+    name: str
+    size: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The regular files of a folder, and how many entries were passed over, by reason (`symlink`, `no mode`, ...)."""
+
+    entries: tuple[Entry, ...]
+    skipped: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole file, as it was from the first byte read to the last: its SHA-256 and size."""
+
+    digest: str
+    size: int
+
+
+class Mailbox(Protocol):
+    """Raises PartnerUnreachable, PartnerRefused, HostKeyFault, ChangedWhileRead; nothing of the library under it."""
+
+    def list(self, folder: str) -> Listing:
+        """The files in `folder`. A folder that is not there is PartnerRefused."""
+
+    def fetch(self, folder: str, entry: Entry, into: Path) -> Fetched:
+        """Copy the file to the new local file `into`, hashing on the way. ChangedWhileRead if it is not still `entry`."""
+
+    def put(self, folder: str, name: str, data: bytes) -> str:
+        """Write `data` under a temporary name, rename it, read it back; its SHA-256. Same bytes already there: done."""
+
+    def digest(self, folder: str, name: str) -> str | None:
+        """The SHA-256 of the file as it stands, or None if there is none."""
+
+    def move(self, folder: str, name: str, to_folder: str) -> None:
+        """Move a file away; where the name is taken there, a number is put behind it. Not there any more: done."""
+
+
+class Opener(Protocol):
+    """Connects to a mailbox for the time of a `with` block."""
+
+    def __call__(self) -> AbstractContextManager[Mailbox]:
+        """Open it; closed when the block ends."""

@@ -1,0 +1,89 @@
+"""The one way to write a file: under a temporary name, fsynced, renamed, and the folder fsynced.
+
+After a crash the final name holds the old bytes or the new ones, never a part. Temporary files start with
+`.part-` and are swept by `sweep` when the next run holds the lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cpis_batch.errors import DiskFault
+
+TEMPORARY = ".part-"
+
+
+def digest_of(data: bytes) -> str:
+    """SHA-256 of `data`, in lower-case hexadecimal: the identity of a file here."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def disk_faults(path: Path, needed: int | None = None) -> Iterator[None]:
+    """Turn the operating system's refusals under this block into `DiskFault`, saying where and how much is needed."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG):
+            raise
+        need = f"; {needed:,} bytes are needed" if needed else ""
+        raise DiskFault(
+            f"Cannot write under {path}: {os.strerror(fault.errno)}{need}.",
+            "The state before this run is intact. Make room or mend the disk, then run the same command again.",
+        ) from fault
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Write `data` to `path` so that it is whole and durable when this returns. DiskFault where the disk refuses."""
+    with disk_faults(path.parent, len(data)):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
+        try:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_named_by_content(folder: Path, data: bytes, suffix: str) -> str:
+    """Write `data` into `folder` under its own SHA-256 and `suffix`; return the digest. Nothing is done where it stands."""
+    digest = digest_of(data)
+    path = folder / f"{digest}{suffix}"
+    if not path.exists():
+        write(path, data)
+    return digest
+
+
+def sweep(folder: Path) -> int:
+    """Remove what a killed run left half-written under `folder`; return how many. Only for the holder of the lock."""
+    count = 0
+    for leftover in folder.rglob(f"{TEMPORARY}*"):
+        leftover.unlink(missing_ok=True)
+        count += 1
+    return count

@@ -1,0 +1,31 @@
+"""What a rule is: one SQL predicate with a code, a severity, the fields it speaks of, a cause and a cure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cpis_batch.vocabulary import Severity
+
+
+class Scope(StrEnum):
+    """FILE: an ERROR refuses the whole file. ROW: an ERROR keeps that row out."""
+
+    FILE = "FILE"
+    ROW = "ROW"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`when` is true where the rule is broken, and NULL (unknown, no fault) where a value it needs could not be read.
+
+    `cause` and `cure` are plain words for an LA's data officer; neither ever quotes a value of the row.
+    """
+
+    code: str
+    scope: Scope
+    severity: Severity
+    fields: tuple[str, ...]
+    when: str
+    cause: str
+    cure: str

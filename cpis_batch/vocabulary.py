@@ -1,0 +1,105 @@
+"""The service's own codes, as the CP-IS message specification has them, and our own few beside them."""
+
+from enum import StrEnum
+
+
+class PlanType(StrEnum):
+    """What a row says of a person. A UCPP stands on the mother's NHS number."""
+
+    CPP = "CPP"
+    LAC = "LAC"
+    UCPP = "UCPP"
+
+
+class FileOutcome(StrEnum):
+    """CP-ISUploadFileResponse: what became of a file as a whole."""
+
+    UNREADABLE = "CPF01"
+    ALL_LOADED = "CPF02"
+    PARTIAL = "CPF03"
+    NONE_LOADED = "CPF04"
+    DEMOGRAPHICS_UNAVAILABLE = "CPF05"
+    VERSION_NOT_SUPPORTED = "CPF06"
+
+
+class RecordOutcome(StrEnum):
+    """CP-ISUploadRecordResponse: what became of one row."""
+
+    NO_MATCH = "CPR01"
+    SENSITIVE = "CPR02"
+    NOT_VERIFIED = "CPR03"
+    OLD_STYLE_NUMBER = "CPR04"
+    SUPERSEDED = "CPR05"
+    LOADED = "CPR06"
+    OTHER = "CPR07"
+
+
+class FileState(StrEnum):
+    """Where an arrival stands. HELD waits for a person or for another file; every other state is final."""
+
+    HELD = "HELD"
+    MERGED = "MERGED"
+    DUPLICATE = "DUPLICATE"
+    STALE = "STALE"
+    REFUSED = "REFUSED"
+
+
+class Severity(StrEnum):
+    """ERROR on a row keeps that row out, ERROR on a file keeps the file out; WARNING keeps nothing out."""
+
+    ERROR = "ERROR"
+    WARNING = "WARNING"
+
+
+class ExtractKind(StrEnum):
+    """FULL lists every plan the LA holds; DELTA only what changed since the sequence before."""
+
+    FULL = "FULL"
+    DELTA = "DELTA"
+
+
+class Environment(StrEnum):
+    """TEST takes only NHS numbers of the 999 range, LIVE only others."""
+
+    TEST = "TEST"
+    LIVE = "LIVE"
+
+
+class Change(StrEnum):
+    """What a merge did to one plan. CONFIRMED: sent again, the same; MISSING: left out of a full extract, and kept."""
+
+    NEW = "NEW"
+    REOPENED = "REOPENED"
+    AMENDED = "AMENDED"
+    ENDED = "ENDED"
+    RESUMED = "RESUMED"
+    DELETED = "DELETED"
+    AGED_OUT = "AGED_OUT"
+    ERASED = "ERASED"
+    CONFIRMED = "CONFIRMED"
+    MISSING = "MISSING"
+
+
+class MessageType(StrEnum):
+    """CP-ISMessageType: the messages that an LA is sent."""
+
+    ACKNOWLEDGEMENT = "02"
+    ACCESS_TO_SERVICE_NOTIFICATION = "05"
+    INACTIVE_NHS_NUMBER_NOTIFICATION = "06"
+
+
+class RoutingBasis(StrEnum):
+    """Why a child belongs to a CHIS unit."""
+
+    PRACTICE = "PRACTICE"
+    RESIDENCE = "RESIDENCE"
+    SENDING_LA = "SENDING_LA"
+
+
+class ExtractChange(StrEnum):
+    """How a row of a CHIS extract stands against the unit's extract before it. CEASED: take the flag down."""
+
+    NEW = "NEW"
+    CHANGED = "CHANGED"
+    UNCHANGED = "UNCHANGED"
+    CEASED = "CEASED"
