@@ -23,6 +23,7 @@ from pyarrow import csv
 
 from cpis_batch.engine import query
 from cpis_batch.errors import ConfigFault, UsageFault
+from cpis_batch.extracts.routing import Reference
 
 _TEXT, _DAY = pa.string(), pa.date32()
 _PERIOD = {"valid_from": _DAY, "valid_to": _DAY}
@@ -181,6 +182,15 @@ class Organisations:
             {"on": on, "unit": chis_code},
         )
         return tuple(found.column("la_gss_code").to_pylist())
+
+    def routing_reference(self) -> Reference:
+        """The tables that `extracts.routing` stands on."""
+        return Reference(
+            local_authorities=self.tables["local_authorities"],
+            la_chis=self.tables["la_chis"],
+            practice_chis=self.tables["practice_chis"],
+            residence_chis=self.residence_chis,
+        )
 
     @cached_property
     def residence_chis(self) -> pa.Table:
