@@ -1,0 +1,141 @@
+"""OpenPGP certificates: what is in one, whether it can be sealed to, and the keyring file that gpg reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pysequoia import ArmorKind, Cert, armor, encrypt
+from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
+
+from cpis_batch.errors import InputRefused, KeyFault
+
+_SECRET = (Tag.SecretKey, Tag.SecretSubkey)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One certificate. The fingerprint is that of the primary key, in upper case; `data` is binary."""
+
+    fingerprint: str
+    expires_at: datetime | None
+    revoked: bool
+    user_ids: tuple[str, ...]
+    data: bytes = field(repr=False)
+
+    def expired(self, now: datetime) -> bool:
+        """Whether it has run out at `now`."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def sealable(self, now: datetime) -> bool:
+        """Whether a message can be sealed to it at `now`."""
+        try:
+            recipient(self.data, now)
+        except KeyFault:
+            return False
+        return True
+
+    @property
+    def armored(self) -> bytes:
+        """It as text, the form in which people pass it on."""
+        return armor(self.data, ArmorKind.PublicKey).encode()
+
+
+def read(data: bytes) -> Certificate:
+    """The one public certificate in `data` (armored or binary).
+
+    InputRefused where it is none, is more than one, or holds a secret key: a partner's secret key must never be here.
+    """
+    try:
+        packets = list(PacketPile.from_bytes(data))
+        certs = Cert.split_bytes(data)
+    except Exception:  # noqa: BLE001  the library knows only RuntimeError, and quotes what it read
+        packets, certs = [], []
+    if any(packet.tag in _SECRET for packet in packets):
+        raise InputRefused(
+            "This file holds a SECRET key.",
+            "Delete it here, tell its owner that it was sent, and ask for the public certificate of a new key.",
+        )
+    if len(certs) != 1:
+        raise InputRefused(
+            "This is not one OpenPGP certificate.", "Export one public key: gpg --armor --export FINGERPRINT > key.asc"
+        )
+    (cert,) = certs
+    return Certificate(
+        fingerprint=cert.fingerprint.upper(),
+        expires_at=cert.expiration.astimezone(UTC) if cert.expiration else None,
+        revoked=cert.is_revoked,
+        user_ids=tuple(str(user_id) for user_id in cert.user_ids),
+        data=bytes(cert),
+    )
+
+
+def recipient(data: bytes, now: datetime) -> Cert:
+    """The certificate in the form to encrypt to at `now`: without its expired and revoked subkeys.
+
+    The library encrypts to expired and revoked keys alike (0.1.35), so the judgement is here. KeyFault, naming the fingerprint,
+    where the certificate is revoked, expired or has no live key to encrypt to.
+    """
+    fingerprint = "that was given"
+    try:
+        cert = Cert.from_bytes(data)
+        fingerprint = cert.fingerprint.upper()
+        if cert.is_revoked:
+            fault = "is revoked"
+        elif cert.expiration is not None and cert.expiration <= now:
+            fault = f"expired on {cert.expiration:%Y-%m-%d}"
+        else:
+            live = Cert.from_packets(list(_without_dead_subkeys(bytes(cert), now)))
+            encrypt(b"", recipients=[live], armor=False)
+            return live
+    except Exception:  # noqa: BLE001  see `read`
+        fault = "is unreadable or has no live key to encrypt to"
+    raise KeyFault(
+        f"Nothing can be sealed to the certificate {fingerprint}: it {fault}.",
+        "Ask its owner for a new certificate, then: cpis-batch keys import",
+    )
+
+
+def _without_dead_subkeys(data: bytes, now: datetime) -> Iterator[Packet]:
+    """The packets of a binary certificate, less each subkey (with its signatures) that is expired or revoked at `now`."""
+    block: list[Packet] = []
+    for packet in PacketPile.from_bytes(data):
+        if packet.tag == Tag.PublicSubkey:
+            yield from block if _alive(block, now) else ()
+            block = []
+        block.append(packet)
+    yield from block if _alive(block, now) else ()
+
+
+def _alive(block: list[Packet], now: datetime) -> bool:
+    key, signatures = block[0], [packet for packet in block[1:] if packet.tag == Tag.Signature]
+    if key.tag != Tag.PublicSubkey:
+        return True  # the primary key and its user ids; `recipient` has judged them
+    if any(signature.signature_type == SignatureType.SubkeyRevocation for signature in signatures):
+        return False
+    bindings = [s for s in signatures if s.signature_type == SignatureType.SubkeyBinding and s.signature_created]
+    if not bindings or key.key_created is None:
+        return False
+    valid_for = max(bindings, key=lambda s: s.signature_created or datetime.min.replace(tzinfo=UTC)).key_validity_period
+    return not valid_for or key.key_created + valid_for > now
+
+
+def keyring(certificates: Mapping[str, bytes]) -> bytes:
+    """A keyring file for gpg: the binary certificates one after the other. Keys are their fingerprints, upper case.
+
+    KeyFault where one is unreadable or is not the one that its name says.
+    """
+    parts = []
+    for fingerprint, data in certificates.items():
+        try:
+            cert = Cert.from_bytes(data)
+        except Exception:  # noqa: BLE001  see `read`
+            raise KeyFault(f"The certificate {fingerprint} is unreadable.", "Run: cpis-batch keys check") from None
+        if cert.fingerprint.upper() != fingerprint:
+            raise KeyFault(
+                f"The file of the certificate {fingerprint} holds {cert.fingerprint.upper()}.",
+                "Find out who put it there; then run: cpis-batch keys import",
+            )
+        parts.append(bytes(cert))
+    return b"".join(parts)
