@@ -88,5 +88,6 @@ CHANGES = pa.schema(
         pa.field("is_active", pa.bool_(), nullable=False),  # after it
         pa.field("missing_since", pa.date32()),  # for MISSING
         pa.field("start_moved", pa.bool_(), nullable=False),  # an amendment of the start date of the open plan
+        pa.field("redated", pa.bool_(), nullable=False),  # an amendment of a start, end or birth date
     ]
 )
