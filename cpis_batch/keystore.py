@@ -26,13 +26,14 @@ _TAG_BYTES = 16
 class MasterKey:
     """Wraps and unwraps keys. KeyFault where the key has not 32 bytes."""
 
-    __slots__ = ("_cipher",)
+    __slots__ = ("_cipher", "key")
 
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY_BYTES:
             raise KeyFault(
                 f"The master key must have {KEY_BYTES} bytes.", "It is written as 64 hexadecimal digits: keys make master"
             )
+        self.key = key  # for worker processes, which are given it over their pipe
         self._cipher = AESGCM(key)
 
     def __repr__(self) -> str:

@@ -1,17 +1,38 @@
-"""OpenPGP certificates: what is in one, whether it can be sealed to, and the keyring file that gpg reads."""
+"""OpenPGP certificates: what is in one, whether it can be sealed to, the keyring file that gpg reads, and new keys.
+
+Keys are made by gpg, because those that PySequoia makes say that they take the newest form of encryption; PySequoia then
+uses it, and GnuPG 2.2 and 2.4, which partners have, cannot read it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import NamedTuple
 
-from pysequoia import ArmorKind, Cert, armor, encrypt
+from pysequoia import ArmorKind, Cert, Tsk, armor, encrypt
 from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
 
-from cpis_batch.errors import InputRefused, KeyFault
+from cpis_batch.envelope import gnupg
+from cpis_batch.envelope.gpg_home import GpgHome
+from cpis_batch.errors import InputRefused, KeyFault, UsageFault
 
 _SECRET = (Tag.SecretKey, Tag.SecretSubkey)
+_USER_ID = re.compile(r"(?P<name>[^<>()]+) <(?P<email>[^<>()\s]+@[^<>()\s]+)>")
+_BLOCK = """\
+Key-Type: eddsa
+Key-Curve: ed25519
+Key-Usage: sign
+Subkey-Type: ecdh
+Subkey-Curve: cv25519
+Subkey-Usage: encrypt
+Name-Real: {name}
+Name-Email: {email}
+Expire-Date: {expires:%Y%m%d}T235959
+%commit
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +40,14 @@ class Certificate:
     """One certificate. The fingerprint is that of the primary key, in upper case; `data` is binary."""
 
     fingerprint: str
-    expires_at: datetime | None
+    expires: datetime | None
     revoked: bool
     user_ids: tuple[str, ...]
     data: bytes = field(repr=False)
 
     def expired(self, now: datetime) -> bool:
         """Whether it has run out at `now`."""
-        return self.expires_at is not None and self.expires_at <= now
+        return self.expires is not None and self.expires <= now
 
     def sealable(self, now: datetime) -> bool:
         """Whether a message can be sealed to it at `now`."""
@@ -42,7 +63,7 @@ class Certificate:
         return armor(self.data, ArmorKind.PublicKey).encode()
 
 
-def read(data: bytes) -> Certificate:
+def inspect(data: bytes) -> Certificate:
     """The one public certificate in `data` (armored or binary).
 
     InputRefused where it is none, is more than one, or holds a secret key: a partner's secret key must never be here.
@@ -64,7 +85,7 @@ def read(data: bytes) -> Certificate:
     (cert,) = certs
     return Certificate(
         fingerprint=cert.fingerprint.upper(),
-        expires_at=cert.expiration.astimezone(UTC) if cert.expiration else None,
+        expires=cert.expiration.astimezone(UTC) if cert.expiration else None,
         revoked=cert.is_revoked,
         user_ids=tuple(str(user_id) for user_id in cert.user_ids),
         data=bytes(cert),
@@ -89,7 +110,7 @@ def recipient(data: bytes, now: datetime) -> Cert:
             live = Cert.from_packets(list(_without_dead_subkeys(bytes(cert), now)))
             encrypt(b"", recipients=[live], armor=False)
             return live
-    except Exception:  # noqa: BLE001  see `read`
+    except Exception:  # noqa: BLE001  see `inspect`
         fault = "is unreadable or has no live key to encrypt to"
     raise KeyFault(
         f"Nothing can be sealed to the certificate {fingerprint}: it {fault}.",
@@ -130,7 +151,7 @@ def keyring(certificates: Mapping[str, bytes]) -> bytes:
     for fingerprint, data in certificates.items():
         try:
             cert = Cert.from_bytes(data)
-        except Exception:  # noqa: BLE001  see `read`
+        except Exception:  # noqa: BLE001  see `inspect`
             raise KeyFault(f"The certificate {fingerprint} is unreadable.", "Run: cpis-batch keys check") from None
         if cert.fingerprint.upper() != fingerprint:
             raise KeyFault(
@@ -139,3 +160,35 @@ def keyring(certificates: Mapping[str, bytes]) -> bytes:
             )
         parts.append(bytes(cert))
     return b"".join(parts)
+
+
+class KeyPair(NamedTuple):
+    """A new key without a password: the certificate and the secret key, both in binary."""
+
+    certificate: bytes
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return "KeyPair(**********)"
+
+
+def generate(user_ids: Sequence[str], *, expires: date) -> list[KeyPair]:
+    """One key for each of `user_ids` (`Name <address>`), in their order, good until the end of `expires` in UTC.
+
+    ed25519 to sign, cv25519 to encrypt to. Many in one call cost 14 ms each. UsageFault where a user id has another form;
+    KeyFault where gpg fails.
+    """
+    order = "%no-protection\n"
+    for user_id in user_ids:
+        if not (parts := _USER_ID.fullmatch(user_id)) or not user_id.isprintable():
+            raise UsageFault("A key's user id has another form than: Name <address>.", "Name it so, in printable text.")
+        order += _BLOCK.format(expires=expires, **parts.groupdict())
+    with GpgHome() as home:
+        gnupg.run(home.path, "--gen-key", given=order.encode())
+        exported = list(PacketPile.from_bytes(gnupg.run(home.path, "--export-secret-keys")))
+    starts = [place for place, packet in enumerate(exported) if packet.tag == Tag.SecretKey]
+    pairs = []
+    for start, end in zip(starts, [*starts[1:], len(exported)], strict=True):
+        key = Tsk.from_packets(exported[start:end])
+        pairs.append(KeyPair(bytes(key.extract_certificate()), bytes(key)))
+    return pairs

@@ -1,7 +1,7 @@
 """A home for gpg that lives as long as a `with` block: the accepted secret keys, and the agent that holds them.
 
 It lies on a memory file system where there is one, else in the temporary folder. Its path is short, because the agent's
-sockets may have 108 bytes. While it lives its folder is locked, so that `sweep_abandoned` can tell what a killed process left.
+sockets may have 108 bytes. While it lives its folder is locked, so that `GpgHome.sweep` can tell what a killed process left.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from pysequoia import Tsk
 
@@ -26,54 +27,50 @@ _MEMORY = Path("/dev/shm")  # noqa: S108  the folders in it are made with mode 7
 
 
 class GpgHome:
-    """A GNUPGHOME with `secret_keys` (binary or armored, without a password) in it; a context manager that gives its path.
+    """A GNUPGHOME with `secret_keys` (binary or armored, without a password) in it; a context manager; `path` is for gpg.
 
     KeyFault where gpg does not take a key; ConfigFault where there is no gpg. What killed processes left is swept first.
     """
 
     def __init__(self, secret_keys: Sequence[bytes] = ()) -> None:
         self._secret_keys = secret_keys
-        self._path: Path | None = None
-        self._lock = -1
 
-    def __enter__(self) -> Path:
-        sweep_abandoned()
-        self._path, self._lock = _make_locked()
+    def __enter__(self) -> Self:
+        self.sweep()
+        self.path, self._lock = _make_locked()
         try:
-            _import(self._path, self._secret_keys)
+            _import(self.path, self._secret_keys)
         except BaseException:
             self._close()
             raise
-        return self._path
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
         self._close()
 
     def _close(self) -> None:
-        if self._path is not None:
-            _remove(self._path)
-            os.close(self._lock)
-            self._path = None
+        _remove(self.path)
+        os.close(self._lock)
 
-
-def sweep_abandoned() -> int:
-    """Stop the agents and remove the homes of this user that no living process holds; how many there were."""
-    count = 0
-    for path in _folder().glob(f"{PREFIX}*"):
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except OSError:
-            continue  # another user's, or gone
-        try:
-            if os.fstat(handle).st_uid == os.geteuid():
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(path)
-                count += 1
-        except BlockingIOError:
-            pass  # its owner lives
-        finally:
-            os.close(handle)
-    return count
+    @staticmethod
+    def sweep() -> int:
+        """Stop the agents and remove the homes of this user that no living process holds; how many there were."""
+        count = 0
+        for path in _folder().glob(f"{PREFIX}*"):
+            try:
+                handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            except OSError:
+                continue  # another user's, or gone
+            try:
+                if os.fstat(handle).st_uid == os.geteuid():
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _remove(path)
+                    count += 1
+            except BlockingIOError:
+                pass  # its owner lives
+            finally:
+                os.close(handle)
+        return count
 
 
 def _folder() -> Path:

@@ -18,7 +18,6 @@ import msgspec
 
 from cpis_batch import config, files
 from cpis_batch.envelope import certificates
-from cpis_batch.envelope.generation import generate
 from cpis_batch.errors import KeyFault, UsageFault
 from cpis_batch.keystore import MasterKey
 
@@ -82,7 +81,7 @@ def load(home: Path, master: MasterKey) -> HubKeys:
     return HubKeys(tuple(keys))
 
 
-def make(home: Path, master: MasterKey, *, name: str, email: str, starts: date, ends: date, overlap_days: int = 60) -> HubKey:
+def make(home: Path, master: MasterKey, *, user_id: str, starts: date, ends: date, overlap_days: int = 60) -> HubKey:
     """Make a key for the days `starts` to `ends`; those before it are accepted for `overlap_days` after `starts`, no longer.
 
     The files of the key are durable before `hub.toml` names it. UsageFault where the days make no sense or a key already
@@ -93,15 +92,17 @@ def make(home: Path, master: MasterKey, *, name: str, email: str, starts: date, 
         raise UsageFault(f"A key from {starts} to {ends} is never good.", "Name a later --to.")
     if listed and listed[-1].starts >= starts:
         raise UsageFault(f"The hub has a key that begins on {listed[-1].starts}; a new one begins later.", "Name a later --from.")
-    (pair,) = generate([(name, email)], expires=ends)
+    (pair,) = certificates.generate([user_id], expires=ends)
+    certificate = certificates.inspect(pair.certificate)
+    fingerprint = certificate.fingerprint
     folder = home / FOLDER
-    files.write(folder / f"{pair.fingerprint}.key", master.wrap(pair.secret, _label(pair.fingerprint)), mode=0o600)
-    files.write(folder / f"{pair.fingerprint}.asc", certificates.read(pair.certificate).armored, mode=0o644)
+    files.write(folder / f"{fingerprint}.key", master.wrap(pair.secret, _label(fingerprint)), mode=0o600)
+    files.write(folder / f"{fingerprint}.asc", certificate.armored, mode=0o644)
     last = starts + timedelta(days=overlap_days)
     kept = [_Listed(key.fingerprint, key.starts, min(key.ends, last)) for key in listed]
-    text = "".join(_entry(key) for key in [*kept, _Listed(pair.fingerprint, starts, ends)])
+    text = "".join(_entry(key) for key in [*kept, _Listed(fingerprint, starts, ends)])
     files.write(folder / LIST, f"# The hub's OpenPGP keys: keys make hub\n{text}".encode())
-    return HubKey(pair.fingerprint, starts, ends, pair.certificate, pair.secret)
+    return HubKey(fingerprint, starts, ends, pair.certificate, pair.secret)
 
 
 def _listed(home: Path) -> list[_Listed]:

@@ -32,7 +32,7 @@ def open_message(
 ) -> Opened | Unopened:
     """Decrypt the file and verify that exactly one signature stands in it, by one of `allowed`.
 
-    `gpg_home`: the path that `GpgHome` gave, in this process or another. `allowed`: the sender's certificates by upper-case
+    `gpg_home`: the path of a `GpgHome`, in this process or another. `allowed`: the sender's certificates by upper-case
     fingerprint, as `partners.certificates` has them for the day. `judged_at`: the instant at which keys must have been good, for
     a message out of the archive; without it, now. An 80 kB message takes 12 to 18 ms.
 
