@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from cpis_batch.errors import DiskFault
 
@@ -54,16 +55,33 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+@contextmanager
+def new_file(path: Path, *, mode: int = 0o600, needed: int | None = None) -> Iterator[BinaryIO]:
+    """A stream into a file that must not exist yet: its bytes are durable when the block ends, it is gone if the block raises.
+
+    Its name is not durable: the caller gives it a `.part-` name, renames it when it is known to be good and syncs the
+    folder. DiskFault where the disk refuses; `needed` is how many bytes are to come, if known.
+    """
+    with disk_faults(path.parent, needed):
+        stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+        try:
+            with stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
 def write(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Write `data` to `path` so that it is whole and durable when this returns. DiskFault where the disk refuses."""
     with disk_faults(path.parent, len(data)):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
+        with new_file(temporary, mode=mode, needed=len(data)) as stream:
+            stream.write(data)
         try:
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
