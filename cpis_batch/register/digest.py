@@ -1,0 +1,52 @@
+"""The logical digest of a register: the same for the same plans, whatever the order, the Parquet version or the run.
+
+What is hashed, so that anybody can compute it with other tools, is text in UTF-8:
+
+    cpis-plans 1 LF
+    one line a plan: the columns of schema.IDENTITY, in that order, separated by TAB, ended by LF
+
+A null is `\\N`; a date is ISO 8601; in text, a backslash, TAB, LF and CR are written `\\\\`, `\\t`, `\\n`, `\\r`. This is
+PostgreSQL's COPY text format. The lines are sorted by their bytes (`LC_ALL=C sort`). The digest is SHA-256, in
+lower-case hexadecimal.
+
+The register's own is taken the same way over the line `cpis-register 1` and, for each authority, a line of its code, TAB,
+and its digest, sorted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cpis_batch.register.schema import IDENTITY
+
+_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))  # the backslash first
+
+
+def logical_digest(plans: pa.Table) -> str:
+    """The digest of one authority's plans (PLANS, or its columns of IDENTITY), in any order."""
+    digest = hashlib.sha256(b"cpis-plans 1\n")
+    if plans.num_rows:
+        fields = [_text(plans[name].combine_chunks()) for name in IDENTITY]
+        lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*fields, "\t"), "", "\n")
+        lines = lines.take(pc.sort_indices(lines))
+        whole = pa.LargeListArray.from_arrays([0, len(lines)], lines.cast(pa.large_string()))
+        digest.update(pc.binary_join(whole, "")[0].as_buffer())
+    return digest.hexdigest()
+
+
+def register_digest(by_la: Mapping[str, str]) -> str:
+    """The digest of the whole register from those of its authorities, by LA code. One that holds no plan counts too."""
+    lines = sorted(f"{la_code}\t{digest}\n" for la_code, digest in by_la.items())
+    return hashlib.sha256("".join(["cpis-register 1\n", *lines]).encode()).hexdigest()
+
+
+def _text(column: pa.Array) -> pa.Array:
+    if pa.types.is_date(column.type):
+        return pc.fill_null(column.cast(pa.string()), "\\N")
+    for plain, escaped in _ESCAPES:
+        column = pc.replace_substring(column, plain, escaped)
+    return pc.fill_null(column, "\\N")

@@ -1,0 +1,109 @@
+"""The parts of the register on disk: encrypted Parquet, immutable, each named by the SHA-256 of its bytes.
+
+Parquet Modular Encryption with AES_GCM_V1, one 256-bit data key a file, the footer encrypted too (uniform): no column
+name, value or statistic can be read without the master key. The data key lies in the file, wrapped by the master key. Which
+part is which is told by the catalogue alone, and the name proves the bytes, so a part cannot be put in the place of another.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow.parquet import encryption
+
+from cpis_batch import files
+from cpis_batch.errors import StateFault
+from cpis_batch.keystore import MasterKey
+
+SUFFIX = ".parquet"
+KEY_NAME = "register"  # the label under which the master key wraps a part's data key
+_ADVICE = "Run: cpis-batch register verify; then restore the part from a backup, or: cpis-batch register rebuild"
+# Columns of few values; a dictionary of the others (numbers, names) only makes the file larger.
+_REPEATING = ("la_code", "plan_type", "end_basis", "source_file", "change")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that stands on disk, durable: the SHA-256 of its bytes, its rows and its size in bytes."""
+
+    digest: str
+    rows: int
+    size: int
+
+
+class PartStore:
+    """Writes and reads parts in one folder. Each worker process makes its own; it holds no file open and no state."""
+
+    def __init__(self, folder: Path, master: MasterKey) -> None:
+        self._folder = folder
+        self._crypto = encryption.CryptoFactory(lambda _: _MasterKeyClient(master))
+
+    def write(self, table: pa.Table) -> Part:
+        """Write a table of any columns; it is durable when this returns. DiskFault where the disk refuses."""
+        buffer = io.BytesIO()
+        pq.write_table(
+            table.replace_schema_metadata(None),
+            buffer,
+            compression="zstd",
+            use_dictionary=[name for name in table.column_names if name in _REPEATING],
+            encryption_properties=self._crypto.file_encryption_properties(
+                encryption.KmsConnectionConfig(),
+                encryption.EncryptionConfiguration(
+                    footer_key=KEY_NAME,
+                    uniform_encryption=True,
+                    encryption_algorithm="AES_GCM_V1",
+                    data_key_length_bits=256,
+                    double_wrapping=False,  # a second layer saves calls to a remote key service; ours is this process
+                    internal_key_material=True,
+                ),
+            ),
+        )
+        data = buffer.getvalue()
+        return Part(files.write_named_by_content(self._folder, data, SUFFIX), table.num_rows, len(data))
+
+    def read(self, digest: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """The table of the part `digest`, or some columns of it.
+
+        StateFault, naming the part, where it is missing, unreadable or not the bytes that were written; KeyFault where the
+        master key is not the one it was written under.
+        """
+        name = f"register/{digest}{SUFFIX}"
+        data = self._bytes(digest, name)
+        properties = self._crypto.file_decryption_properties(encryption.KmsConnectionConfig())
+        try:
+            with pq.ParquetFile(pa.BufferReader(data), decryption_properties=properties) as part:
+                return part.read(columns=None if columns is None else list(columns), use_threads=False)
+        except (pa.ArrowException, OSError):
+            # from None: a message of the library may quote what it read
+            raise StateFault(f"{name} is whole, and yet cannot be read as encrypted Parquet.", _ADVICE) from None
+
+    def _bytes(self, digest: str, name: str) -> bytes:
+        try:
+            data = (self._folder / f"{digest}{SUFFIX}").read_bytes()
+        except FileNotFoundError:
+            raise StateFault(f"{name} is missing.", _ADVICE) from None
+        except OSError as fault:
+            raise StateFault(f"{name} cannot be read: {fault.strerror}.", _ADVICE) from fault
+        if files.digest_of(data) != digest:
+            raise StateFault(f"{name} was altered: its bytes are not those that were written.", _ADVICE)
+        return data
+
+
+class _MasterKeyClient(encryption.KmsClient):  # type: ignore[misc]
+    """What Parquet asks to wrap and unwrap data keys; the wrapped form is Base64 text inside the file."""
+
+    def __init__(self, master: MasterKey) -> None:
+        super().__init__()
+        self._master = master
+
+    def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> bytes:
+        return base64.b64encode(self._master.wrap(key_bytes, master_key_identifier))
+
+    def unwrap_key(self, wrapped_key: bytes, master_key_identifier: str) -> bytes:
+        return self._master.unwrap(base64.b64decode(wrapped_key), master_key_identifier)
