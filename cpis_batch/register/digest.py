@@ -33,7 +33,7 @@ def logical_digest(plans: pa.Table) -> str:
         fields = [_text(plans[name].combine_chunks()) for name in IDENTITY]
         lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*fields, "\t"), "", "\n")
         lines = lines.take(pc.sort_indices(lines))
-        whole = pa.LargeListArray.from_arrays([0, len(lines)], lines.cast(pa.large_string()))
+        whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
         digest.update(pc.binary_join(whole, "")[0].as_buffer())
     return digest.hexdigest()
 
