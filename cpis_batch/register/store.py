@@ -24,8 +24,6 @@ from cpis_batch.keystore import MasterKey
 SUFFIX = ".parquet"
 KEY_NAME = "register"  # the label under which the master key wraps a part's data key
 _ADVICE = "Run: cpis-batch register verify; then restore the part from a backup, or: cpis-batch register rebuild"
-# Columns of few values; a dictionary of the others (numbers, names) only makes the file larger.
-_REPEATING = ("la_code", "plan_type", "end_basis", "source_file", "change")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class PartStore:
             table.replace_schema_metadata(None),
             buffer,
             compression="zstd",
-            use_dictionary=[name for name in table.column_names if name in _REPEATING],
+            use_dictionary=False,  # zstd does as well on what repeats; dictionaries of the rest made 1,500 plans a third larger
             encryption_properties=self._crypto.file_encryption_properties(
                 encryption.KmsConnectionConfig(),
                 encryption.EncryptionConfiguration(
@@ -68,7 +66,7 @@ class PartStore:
         return Part(files.write_named_by_content(self._folder, data, SUFFIX), table.num_rows, len(data))
 
     def read(self, digest: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """The table of the part `digest`, or some columns of it.
+        """The table of the part `digest`, or some columns of it in the order asked.
 
         StateFault, naming the part, where it is missing, unreadable or not the bytes that were written; KeyFault where the
         master key is not the one it was written under.
