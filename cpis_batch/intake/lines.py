@@ -52,7 +52,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Lines:
-    """`text` (string): every physical line with its own line end, valid UTF-8; line n is at n - 1. `blank`: nothing but commas and spaces."""
+    """`text` (string): every physical line with its own line end, valid UTF-8; line n is at n - 1.
+
+    `blank`: lines of nothing but commas and spaces.
+    """
 
     text: pa.StringArray
     blank: npt.NDArray[np.bool_]
@@ -60,7 +63,8 @@ class Lines:
 
 def split(data: bytes, *, line_bytes: int) -> Lines | Refused:
     """Cut `data` into lines. `line_bytes` caps the length of one. Never raises, whatever the bytes."""
-    if refused := _as_a_whole(data):
+    lone_returns = data.count(b"\r") - data.count(b"\r\n")
+    if refused := _as_a_whole(data, lone_returns):
         return refused
     begin = len(_BOM) if data.startswith(_BOM) else 0
     offsets = _offsets(data, begin)
@@ -77,7 +81,7 @@ def split(data: bytes, *, line_bytes: int) -> Lines | Refused:
     return Lines(text, blank)
 
 
-def _as_a_whole(data: bytes) -> Refused | None:
+def _as_a_whole(data: bytes, lone_returns: int) -> Refused | None:
     if not data.strip(b" \t\r\n"):
         return Refused(Unreadable.EMPTY)
     if data.startswith(_OTHER_MARKS) or _every_other_nul(data):
@@ -87,15 +91,15 @@ def _as_a_whole(data: bytes) -> Refused | None:
     feeds = data.count(b"\n")
     if feeds > LINES_MAX:
         return Refused(Unreadable.TOO_MANY_LINES)
-    if data.count(b"\r") - data.count(b"\r\n") > feeds:
+    if 2 * lone_returns > feeds:
         return Refused(Unreadable.CR_LINE_ENDS, 1, data.find(b"\r"))
     return None
 
 
 def _every_other_nul(data: bytes) -> bool:
-    """ASCII text in UTF-16 or UTF-32 without a mark has its NULs in a pattern."""
+    """Whether it looks like UTF-16 or UTF-32 without a mark: in ASCII text every other byte is then NUL."""
     head = data[:64]
-    return len(head) >= 4 and any(not any(head[place::2]) and all(head[1 - place :: 4]) for place in (0, 1))
+    return len(head) >= 4 and any(not any(head[place::2]) and any(head[1 - place :: 2]) for place in (0, 1))
 
 
 def _offsets(data: bytes, begin: int) -> npt.NDArray[np.int32]:
