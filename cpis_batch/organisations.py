@@ -173,15 +173,15 @@ class Organisations:
         )
         return tuple(ChisUnit(row["chis_code"], row["name"], row["nhs_region_ods_code"]) for row in found.to_pylist())
 
-    def las_of_unit(self, chis_code: str, on: date) -> tuple[str, ...]:
-        """The GSS codes of the authorities whose area the unit serves on `on`."""
+    def las_of_unit(self, chis_code: str, on: date) -> tuple[LocalAuthority, ...]:
+        """The authorities whose area the unit serves on `on`, by code."""
         found = query(
             """SELECT DISTINCT la_gss_code FROM links
                WHERE chis_code = $unit AND valid_from <= $on AND (valid_to IS NULL OR valid_to >= $on) ORDER BY la_gss_code""",
             {"links": self.tables["la_chis"]},
             {"on": on, "unit": chis_code},
         )
-        return tuple(found.column("la_gss_code").to_pylist())
+        return tuple(self._authorities[code] for code in found["la_gss_code"].to_pylist())
 
     def routing_reference(self) -> Reference:
         """The tables that `extracts.routing` stands on."""

@@ -1,0 +1,105 @@
+"""The last look before a release is sealed: is every row in the file of a unit that it belongs to, and is none lost?
+
+What is looked at are the very bytes that are about to be sealed for each unit, and what they are held against is worked
+out anew from the register, so that a mix-up anywhere in between shows. One row amiss stops the whole release: if one file
+is wrong, nothing says that the others are right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Literal
+
+import pyarrow as pa
+from pyarrow import csv
+
+from cpis_batch.engine import query
+from cpis_batch.errors import Bug
+from cpis_batch.extracts.chis import EXTRACT, FORMAT, VERSION
+from cpis_batch.extracts.routing import Reference, route
+from cpis_batch.spec import table_schema
+from cpis_batch.vocabulary import ExtractChange
+
+_ADVICE = "Nothing was released. Keep the state as it is and report this as a fault of the program."
+_COMPARED = ["chis_code", "la_code", "nhs_number", "plan_type", "start_date", "date_of_birth", "routing_basis", "change"]
+_NOTHING = EXTRACT.empty_table().select(_COMPARED)
+_ROW = "chis_code, la_code, nhs_number, plan_type, start_date, date_of_birth, routing_basis"
+_PLAN = "chis_code, la_code, nhs_number, plan_type, start_date"
+_PERSON = "chis_code, la_code, nhs_number, plan_type"
+
+# Each must find nothing. `sent` are the rows of the files with the unit whose file it is, `due` what the register says,
+# `before` what each unit shows since the release before.
+_AMISS = {
+    "rows that the register does not route to this unit": f"""
+        SELECT chis_code FROM shown ANTI JOIN due USING ({_ROW})""",
+    "rows that the register routes to this unit and that are not in its file": f"""
+        SELECT chis_code FROM due ANTI JOIN shown USING ({_ROW})""",
+    "rows more than once": f"""
+        SELECT chis_code FROM sent GROUP BY {_PLAN} HAVING count(*) > 1""",
+    "ceased rows that this unit did not have": f"""
+        SELECT chis_code FROM ceased ANTI JOIN before USING ({_PLAN})""",
+    "rows that this unit had and is told nothing of": f"""
+        SELECT chis_code FROM before ANTI JOIN sent USING ({_PLAN})
+        ANTI JOIN (SELECT * FROM sent WHERE change = '{ExtractChange.CHANGED}') AS changed USING ({_PERSON})""",
+}
+
+
+def check_recipients(
+    files: Mapping[str, bytes],
+    active: pa.Table,
+    persons: pa.Table,
+    reference: Reference,
+    previous: pa.Table | None,
+    *,
+    on: date,
+    policy: Literal["first", "all"] = "first",
+) -> None:
+    """Hold the files (plaintext by recipient) against the register (as `routing.route` takes it) and the release before.
+
+    Bug, naming units and counts and no row, on the first kind of mismatch (F20).
+    """
+    sent = pa.concat_tables([_NOTHING, *(_rows(unit, data) for unit, data in files.items())])
+    before = EXTRACT.empty_table() if previous is None else previous
+    ceased = f"change = '{ExtractChange.CEASED}'"
+    tables = {
+        "sent": sent,
+        "shown": query(f"SELECT * FROM sent WHERE NOT {ceased}", {"sent": sent}),
+        "ceased": query(f"SELECT * FROM sent WHERE {ceased}", {"sent": sent}),
+        "due": route(active, persons, reference, on=on, policy=policy).rows,
+        "before": query(f"SELECT {_PLAN} FROM previous WHERE NOT {ceased}", {"previous": before}),
+    }
+    for what, sql in _AMISS.items():
+        found = query(f"SELECT chis_code, count(*) AS n FROM ({sql}) AS amiss GROUP BY ALL ORDER BY chis_code", tables)
+        if found.num_rows:
+            units = ", ".join(f"{row['chis_code']} ({row['n']})" for row in found.to_pylist())
+            raise Bug(f"CHIS extracts: {what}: {units}.", _ADVICE)
+
+
+def check_balance(active: pa.Table, extract: pa.Table, unroutable: pa.Table) -> None:
+    """Hold that active rows = distinct rows in the extracts + unroutable rows (DESIGN, rule 4); Bug with the three counts."""
+    shown = query(
+        f"""SELECT DISTINCT la_code, nhs_number, plan_type, start_date FROM extract
+            WHERE change <> '{ExtractChange.CEASED}'""",
+        {"extract": extract},
+    ).num_rows
+    if active.num_rows != shown + unroutable.num_rows:
+        raise Bug(
+            f"CHIS extracts: {active.num_rows:,} active rows, but {shown:,} in extracts and {unroutable.num_rows:,} unroutable.",
+            _ADVICE,
+        )
+
+
+def _rows(unit: str, data: bytes) -> pa.Table:
+    columns = table_schema(FORMAT, VERSION, "extract").names
+    try:
+        read = csv.read_csv(
+            pa.BufferReader(data),
+            convert_options=csv.ConvertOptions(column_types={name: EXTRACT.field(name).type for name in columns}),
+        )
+    except pa.ArrowInvalid:  # its message quotes what it read
+        raise Bug(f"CHIS extracts: the file for {unit} does not read as one.", _ADVICE) from None
+    if tuple(read.column_names) != columns:
+        raise Bug(f"CHIS extracts: the file for {unit} has other columns than the specification.", _ADVICE)
+    recipient = pa.repeat(pa.scalar(unit), read.num_rows)
+    return read.append_column("chis_code", recipient).select(_COMPARED).cast(_NOTHING.schema)
