@@ -94,7 +94,7 @@ RULES = (
     _error(
         "CPE-132",
         "nhs_number",
-        "(number LIKE '999%') <> ($environment = 'TEST')",
+        "regexp_full_match(number, '[0-9]{10}') AND (number LIKE '999%') <> ($environment = 'TEST')",
         "Numbers that begin with 999 are for TEST alone, all others for LIVE alone.",
         "Look whether test data and real data have been mixed.",
     ),

@@ -133,7 +133,7 @@ def _not_lines(refused: Refused) -> tuple[str, str]:
 def _header(records: Records, environment: Environment) -> EventsHeader | EventsReading:
     if not records.heading_fits:
         return _refuse(
-            FileOutcome.UNREADABLE, records.heading_line, None, "CPE-009", "The heading does not name the columns of this format.",
+            FileOutcome.UNREADABLE, records.heading_line, None, "CPE-009", "The heading names other columns than this format's.",
             "Name them as the specification does, in its order, or leave the heading out.",
         )  # fmt: skip
     values, at = records.header.values, records.first_line
