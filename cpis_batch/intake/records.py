@@ -53,7 +53,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Single:
-    """The record that a file has one of. `lines`: where one stands; `values`: of the first, None where absent or damaged."""
+    """The record that a file has one of: where one stands, and of the first its damage and its values without the type.
+
+    `values` is None where there is no such record or its quoting is damaged; with too few or too many fields it has those.
+    """
 
     lines: tuple[int, ...]
     values: tuple[str, ...] | None
@@ -168,10 +171,11 @@ def _single(
     lines = tuple(number[found].tolist())
     if not lines:
         return Single((), None, None)
-    if harm := str(damage[found[0]]):
-        return Single(lines, None, Damage(harm))
+    harm = Damage(damage[found[0]]) if damage[found[0]] else None
+    if harm not in (None, Damage.TOO_FEW_FIELDS, Damage.TOO_MANY_FIELDS):
+        return Single(lines, None, harm)
     values = next(csv.reader([text[int(found[0])].as_py().rstrip("\r\n")]))
-    return Single(lines, tuple(values[1:width]), None)
+    return Single(lines, tuple(values[1:width]), harm)
 
 
 def _columns(text: pa.StringArray, number: npt.NDArray[np.int32], names: tuple[str, ...]) -> pa.Table:

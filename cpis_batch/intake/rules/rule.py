@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cpis_batch.vocabulary import Severity
+from cpis_batch.vocabulary import FileOutcome, Severity
 
 
 class Scope(StrEnum):
@@ -19,7 +19,9 @@ class Scope(StrEnum):
 class Rule:
     """`when` is true where the rule is broken, and NULL (unknown, no fault) where a value it needs could not be read.
 
-    `cause` and `cure` are plain words for an LA's data officer; neither ever quotes a value of the row.
+    `cause` and `cure` are plain words for an LA's data officer; neither ever quotes a value of the row. The fault is
+    shown at the first of `fields`. A FILE rule tells beside that which outcome its ERROR gives the file, and, in SQL,
+    at which line it shows and what numbers explain it.
     """
 
     code: str
@@ -29,3 +31,6 @@ class Rule:
     when: str
     cause: str
     cure: str
+    outcome: FileOutcome = FileOutcome.UNREADABLE
+    line: str = "NULL"
+    detail: str = "NULL"
