@@ -11,7 +11,7 @@ import resource
 import selectors
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -41,17 +41,17 @@ class Finished:
     crossed: str
 
 
-def run(argv: Sequence[str], *, stdin: IO[bytes], status_option: str, env: Mapping[str, str], walls: Walls) -> Finished:
-    """Run `argv` with `status_option` and the number of a pipe put behind its first word; read its three outputs at once.
+def run(command: Callable[[int], Sequence[str]], *, stdin: IO[bytes], env: Mapping[str, str], walls: Walls) -> Finished:
+    """Run the command that `command` gives for the number of the status pipe; read its three outputs at once.
 
-    The status lines have a pipe of their own: what stands in stdout and stderr is the partner's text. FileNotFoundError where
-    there is no such program.
+    Status lines have a pipe of their own, because what stands in stdout and stderr is the partner's text. FileNotFoundError
+    where there is no such program.
     """
     deadline = time.monotonic() + walls.seconds
     status_in, status_out = os.pipe()
     try:
         child = subprocess.Popen(
-            [argv[0], f"{status_option}={status_out}", *argv[1:]],
+            command(status_out),
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(status_out,), env=dict(env), bufsize=0,
         )  # fmt: skip
     except BaseException:

@@ -19,6 +19,7 @@ from cpis_batch.errors import KeyFault, Transient
 
 __all__ = ["GpgHome", "open_message"]
 
+_END = b"-----END PGP MESSAGE-----"
 _FREE_BYTES = 16 * 1024 * 1024  # plaintext up to here may be compressed as hard as one likes
 
 
@@ -38,6 +39,8 @@ def open_message(
 
     Raises KeyFault (our own keys or agent) and Transient (gpg was killed from outside), which say nothing about the message.
     """
+    if not _whole_if_armored(ciphertext):
+        return Unopened(Refusal.UNREADABLE, "armored text that does not end with its last line")
     senders = gpg_home / f"senders-{secrets.token_hex(8)}.gpg"
     senders.write_bytes(certificates.keyring(allowed))
     try:
@@ -49,9 +52,8 @@ def open_message(
                 stdout_bytes=min(limits.plaintext_bytes, max(_FREE_BYTES, size * limits.compression_ratio)),
             )
             finished = bounded.run(
-                _command(gpg_home, senders, judged_at),
+                lambda status_fd: _command(gpg_home, senders, judged_at, status_fd),
                 stdin=stream,
-                status_option="--status-fd",
                 env=gnupg.environment(),
                 walls=walls,
             )
@@ -64,7 +66,19 @@ def open_message(
     return _outcome(finished, gpg_home, allowed)
 
 
-def _command(home: Path, senders: Path, judged_at: datetime | None) -> list[str]:
+def _whole_if_armored(ciphertext: Path) -> bool:
+    """Whether an armored message ends with its one END line. gpg reads it without: a part of an upload that lacks no more than
+    that would be taken for the file (F01). The first byte of a binary message has its high bit set.
+    """
+    with ciphertext.open("rb") as stream:
+        if stream.read(1) >= b"\x80":
+            return True
+        stream.seek(0)
+        text = stream.read()
+    return text.count(_END) == 1 and text.replace(b"\r\n", b"\n").endswith(_END + b"\n")
+
+
+def _command(home: Path, senders: Path, judged_at: datetime | None, status_fd: int) -> list[str]:
     faked = () if judged_at is None else (f"--faked-system-time={judged_at.astimezone(UTC):%Y%m%dT%H%M%S}",)
     return gnupg.command(
         home,
@@ -74,6 +88,7 @@ def _command(home: Path, senders: Path, judged_at: datetime | None) -> list[str]
         "--lock-never",
         "--no-autostart",  # an agent begun from here would stand behind the same walls
         *faked,
+        f"--status-fd={status_fd}",
         "--decrypt",
     )
 
@@ -84,8 +99,8 @@ def _outcome(finished: bounded.Finished, home: Path, allowed: Mapping[str, bytes
     if finished.returncode == -signal.SIGKILL:
         raise Transient("gpg was killed from outside, perhaps for want of memory.", "Run the same command again.")
     verdict = status.judge(finished.status, allowed)
-    if isinstance(verdict, status.Sound) and finished.returncode != 0:
-        # a sound message with something behind it, for example: not what its sender made
+    if finished.returncode != 0 and (isinstance(verdict, status.Sound) or verdict.refusal is Refusal.UNSIGNED):
+        # gpg stumbled over something that no status line tells, and over no signature: this is not what a sender's tool made
         verdict = status.Unsound(Refusal.UNREADABLE, f"gpg ended with {finished.returncode}")
     if isinstance(verdict, status.Sound):
         return Opened(finished.stdout, verdict.signer, verdict.sealed_to)
