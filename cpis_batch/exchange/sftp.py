@@ -268,22 +268,19 @@ _LOOK = "Nothing is sent twice: the next run looks whether it stands before it d
 def _unchanging(wire: Wire, path: str, folder: str, entry: Entry) -> Iterator[bytes]:
     """The bytes of the file at `path`, in pieces. ChangedWhileRead unless it is `entry` before, meanwhile and after (F02)."""
     changed = ChangedWhileRead(f"A file in {folder} changed while it was read.", "It is taken at the next poll.")
+    reader, raw = wire.open(path), entry.name.encode()
+    if (before := reader.before) is None or entry_of(raw, before.mode, before.size, before.modified) != entry:
+        raise changed
+    count = 0
     try:
-        reader = wire.open(path)
+        for piece in reader.pieces(entry.size):
+            if (count := count + len(piece)) > entry.size:
+                raise changed
+            yield piece
     except Refusal as refusal:
         if refusal.code == NO_SUCH_FILE:
             raise changed from None
         raise
-    raw = entry.name.encode()
-    before = reader.before
-    if before is None or entry_of(raw, before.mode, before.size, before.modified) != entry:
-        raise changed
-    count = 0
-    for piece in reader.pieces(entry.size):
-        count += len(piece)
-        if count > entry.size:
-            raise changed
-        yield piece
     handle, standing = reader.close()
     if count != entry.size:
         raise changed

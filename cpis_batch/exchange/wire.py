@@ -139,7 +139,7 @@ class Wire:
 
     def listing(self, path: str) -> Iterator[tuple[bytes, Attributes]]:
         """Names and attributes of what is in the folder `path`, as they come, `.` and `..` left out."""
-        handle = self._handle(self.ask(OPENDIR, _string(path.encode())))
+        handle = self.handle(self.ask(OPENDIR, _string(path.encode())))
         asked = deque(self.ask(READDIR, handle) for _ in range(2))
         while True:
             kind, fields = self._answer(asked.popleft())
@@ -158,14 +158,14 @@ class Wire:
         self.forget(asked)
 
     def open(self, path: str) -> Reader:
-        """The file at `path`, opened to be read."""
+        """The file at `path`, to be read. Whether it can be opened shows when it is."""
         path_field = _string(path.encode())
         before, opened = self.ask(LSTAT, path_field), self.ask(OPEN, path_field + struct.pack(">II", FOR_READING, 0))
-        return Reader(self, path_field, self.attributes(before), self._handle(opened))
+        return Reader(self, path_field, self.attributes(before), opened)
 
     def write(self, path: str, data: bytes) -> None:
         """Write `data` to a new file at `path`, made durable there if the server knows how. Refusal if something is there."""
-        handle = self._handle(self.ask(OPEN, _string(path.encode()) + struct.pack(">II", FOR_WRITING_ANEW, 0)))
+        handle = self.handle(self.ask(OPEN, _string(path.encode()) + struct.pack(">II", FOR_WRITING_ANEW, 0)))
         asked: deque[int] = deque()
         for start in range(0, len(data), PIECE):
             if len(asked) == AHEAD:
@@ -238,7 +238,8 @@ class Wire:
             raise self._nonsense()
         return fields
 
-    def _handle(self, request: int) -> bytes:
+    def handle(self, request: int) -> bytes:
+        """The handle that opening brought, as a field of further requests. Refusal where it cannot be opened."""
         return _string(self._expecting(request, HANDLE).text())
 
     def answer_of_read(self, request: int, most: int) -> bytes | None:
@@ -313,16 +314,18 @@ class Wire:
 
 
 class Reader:
-    """An open remote file. `before` is what stood at its path just before it was opened, a symlink not followed."""
+    """A remote file. `before` is what stood at its path just before it was opened, a symlink not followed."""
 
-    def __init__(self, wire: Wire, path_field: bytes, before: Attributes | None, handle: bytes) -> None:
+    def __init__(self, wire: Wire, path_field: bytes, before: Attributes | None, opening: int) -> None:
         self.before = before
         self._wire = wire
         self._path_field = path_field
-        self._handle = handle
+        self._opening = opening
+        self._handle = b""
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """The first `size` bytes in order, and one more if there is one; fewer where the file ends before."""
+        self._handle = self._wire.handle(self._opening)
         wanted = ((start, min(PIECE, size - start)) for start in range(0, size, PIECE))
         asked = deque((start, length, self._read(start, length)) for start, length in islice(wanted, AHEAD - 1))
         last_is_asked = False

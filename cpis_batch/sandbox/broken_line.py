@@ -62,7 +62,11 @@ class BrokenLine:
                 client, _ = self._listener.accept()
             except OSError:
                 return  # stopped
-            server = socket.create_connection(("127.0.0.1", self._to_port))
+            try:
+                server = socket.create_connection(("127.0.0.1", self._to_port))
+            except OSError:
+                client.close()  # as if there were no relay: nobody listens behind it
+                continue
             for each in (client, server):
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._sockets += [client, server]
