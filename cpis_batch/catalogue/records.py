@@ -1,0 +1,182 @@
+"""The rows of the catalogue, as values. Columns are those of schema.sql; instants are aware, in UTC."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import msgspec
+
+from cpis_batch.vocabulary import ExtractKind, FileOutcome, FileState
+
+
+class LaVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a commit made of one LA: its parts, its counts, and its place in its sequence of extracts."""
+
+    la_code: str
+    plans_part: str
+    history_part: str | None
+    logical_digest: str
+    row_count: int
+    active_cpp: int
+    active_lac: int
+    active_ucpp: int
+    missing: int
+    missing_since: date | None
+    next_age_out: date | None
+    epoch: int
+    last_sequence: int
+    last_kind: ExtractKind
+    last_extracted_at: datetime
+    last_file: str
+    last_content: str
+    usual_rows: int | None
+    office_phone: str
+    emergency_phone: str
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """opening + new + reopened - deleted - erased = closing, of one LA and plan type in one commit."""
+
+    la_code: str
+    plan_type: str
+    opening: int
+    new: int
+    reopened: int
+    deleted: int
+    erased: int
+    closing: int
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """One file, one time that it was put down for us. Held files have no outcome yet; `code` is the CPB code of a refusal."""
+
+    id: int
+    partner: str
+    mailbox: str
+    folder: str
+    name: str
+    digest: str
+    size: int
+    modified_at: datetime
+    seen_at: datetime
+    state: FileState
+    file_outcome: FileOutcome | None = None
+    code: str | None = None
+    epoch: int | None = None
+    sequence: int = -1
+    kind: str | None = None
+    extracted_at: datetime | None = None
+    signer: str | None = None
+    records_loaded: int | None = None
+    records_rejected: int | None = None
+    records_warned: int | None = None
+    moved_to: str | None = None
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for a person (BRAKE, RESET, CONFLICT), for another file (GAP), or behind a conflict (PARTNER_HELD)."""
+
+    id: int = 0
+    arrival_id: int
+    partner: str
+    reason: str
+    detail: str
+    made_at: datetime
+    decision: str | None = None
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+    decision_reason: str | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One sealed message for one partner: a line of the outbox and of the sharing log."""
+
+    id: int = 0
+    arrival_id: int | None = None
+    partner: str
+    kind: str
+    purpose: str
+    agreement: str
+    mailbox: str
+    folder: str
+    name: str
+    digest: str
+    size: int
+    record_count: int
+    made_at: datetime
+    delivered_at: datetime | None = None
+    collected_at: datetime | None = None
+    attempts: int = 0
+    last_fault: str | None = None
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that could not be read and may still be growing."""
+
+    mailbox: str
+    folder: str
+    name: str
+    digest: str
+    first_seen_at: datetime
+
+
+class EventPart(msgspec.Struct, frozen=True, kw_only=True):
+    """The access events of one month (YYYY-MM of the access)."""
+
+    month: str
+    part: str
+    row_count: int
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """One fortnight's release to the CHIS units. `caught_up` names the missed fortnights that it stands for as well."""
+
+    year: int
+    number: int
+    sequence: int
+    starts: date
+    caught_up: str
+    rows_part: str
+    unroutable_part: str
+    active: int
+    sent: int
+    unroutable: int
+
+
+class CommitHead(msgspec.Struct, frozen=True, kw_only=True):
+    """The head of a commit: its place in the line of commits, when, for which business date, and by what.
+
+    `children` counts those with an active plan in the whole register, each once; a UCPP counts for the child not yet born.
+    """
+
+    id: int
+    parent: int | None
+    made_at: datetime
+    business_date: date
+    kind: str
+    program: str
+    rules: str
+    reference: str
+    register_digest: str
+    children: int
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
+    """All that becomes true in one transaction."""
+
+    made_at: datetime
+    business_date: date
+    kind: str
+    program: str
+    rules: str
+    reference: str
+    children: int
+    versions: tuple[LaVersion, ...] = ()
+    balances: tuple[Balance, ...] = ()
+    arrivals: tuple[Arrival, ...] = ()
+    settled: tuple[Arrival, ...] = ()  # arrivals that were HELD before and are final now
+    holds: tuple[Hold, ...] = ()
+    decided: tuple[Hold, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    event_parts: tuple[EventPart, ...] = ()
+    release: Release | None = None

@@ -1,0 +1,181 @@
+-- The catalogue: what is true, since when, and what is still to be done. No value of a record stands in it.
+-- Instants are text in UTC to the second, dates ISO text, digests lower-case SHA-256.
+
+CREATE TABLE commits (
+    id INTEGER PRIMARY KEY,
+    parent INTEGER REFERENCES commits (id),
+    made_at TEXT NOT NULL,
+    business_date TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('INTAKE', 'AGEING', 'EVENTS', 'RELEASE', 'DECISION')),
+    program TEXT NOT NULL,
+    rules TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    register_digest TEXT NOT NULL,
+    children INTEGER NOT NULL
+) STRICT;
+
+-- What one commit made of one LA: its parts and where it stands in its sequence. The newest row of an LA is its state.
+CREATE TABLE la_versions (
+    commit_id INTEGER NOT NULL REFERENCES commits (id),
+    la_code TEXT NOT NULL,
+    plans_part TEXT NOT NULL,
+    history_part TEXT,
+    logical_digest TEXT NOT NULL,
+    row_count INTEGER NOT NULL,
+    active_cpp INTEGER NOT NULL,
+    active_lac INTEGER NOT NULL,
+    active_ucpp INTEGER NOT NULL,
+    missing INTEGER NOT NULL,
+    missing_since TEXT,
+    next_age_out TEXT,
+    epoch INTEGER NOT NULL,
+    last_sequence INTEGER NOT NULL,
+    last_kind TEXT NOT NULL,
+    last_extracted_at TEXT NOT NULL,
+    last_file TEXT NOT NULL,
+    last_content TEXT NOT NULL,
+    usual_rows INTEGER,
+    office_phone TEXT NOT NULL,
+    emergency_phone TEXT NOT NULL,
+    PRIMARY KEY (la_code, commit_id)
+) STRICT;
+
+-- opening + new + reopened - deleted - erased = closing, by commit, LA and plan type: recounted from the parts.
+CREATE TABLE balances (
+    commit_id INTEGER NOT NULL REFERENCES commits (id),
+    la_code TEXT NOT NULL,
+    plan_type TEXT NOT NULL,
+    opening INTEGER NOT NULL,
+    new INTEGER NOT NULL,
+    reopened INTEGER NOT NULL,
+    deleted INTEGER NOT NULL,
+    erased INTEGER NOT NULL,
+    closing INTEGER NOT NULL,
+    PRIMARY KEY (commit_id, la_code, plan_type)
+) STRICT;
+
+-- Every file seen, each time it was put down for us. `name` has passed the allow-list of the format's grammar.
+CREATE TABLE arrivals (
+    id INTEGER PRIMARY KEY,
+    partner TEXT NOT NULL,
+    mailbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    modified_at TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('HELD', 'MERGED', 'DUPLICATE', 'STALE', 'REFUSED')),
+    file_outcome TEXT,
+    code TEXT,
+    epoch INTEGER,
+    sequence INTEGER NOT NULL,
+    kind TEXT,
+    extracted_at TEXT,
+    signer TEXT,
+    records_loaded INTEGER,
+    records_rejected INTEGER,
+    records_warned INTEGER,
+    commit_id INTEGER NOT NULL REFERENCES commits (id),
+    moved_to TEXT,
+    CHECK ((state = 'HELD') = (file_outcome IS NULL))
+) STRICT;
+CREATE INDEX arrivals_by_digest ON arrivals (digest);
+CREATE INDEX arrivals_by_partner ON arrivals (partner, id);
+CREATE INDEX arrivals_to_move ON arrivals (id) WHERE moved_to IS NULL;
+
+-- Files that could not be read and may still be growing: no arrival yet, no answer yet (FAULTS F01).
+CREATE TABLE waiting (
+    mailbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    first_seen_at TEXT NOT NULL,
+    PRIMARY KEY (mailbox, folder, name)
+) STRICT;
+
+-- What waits for a person, or for another file.
+CREATE TABLE holds (
+    id INTEGER PRIMARY KEY,
+    arrival_id INTEGER NOT NULL REFERENCES arrivals (id),
+    partner TEXT NOT NULL,
+    reason TEXT NOT NULL CHECK (reason IN ('BRAKE', 'GAP', 'RESET', 'CONFLICT', 'PARTNER_HELD')),
+    detail TEXT NOT NULL,
+    made_at TEXT NOT NULL,
+    decision TEXT CHECK (decision IN ('RELEASED', 'REFUSED', 'OVERTAKEN')),
+    decided_at TEXT,
+    decided_by TEXT,
+    decision_reason TEXT
+) STRICT;
+CREATE INDEX holds_open ON holds (partner) WHERE decision IS NULL;
+
+-- The outbox, and the sharing log: who was sent what, for which purpose, under which agreement.
+CREATE TABLE deliveries (
+    id INTEGER PRIMARY KEY,
+    commit_id INTEGER NOT NULL REFERENCES commits (id),
+    arrival_id INTEGER REFERENCES arrivals (id),
+    partner TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    agreement TEXT NOT NULL,
+    mailbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    record_count INTEGER NOT NULL,
+    made_at TEXT NOT NULL,
+    delivered_at TEXT,
+    collected_at TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    last_fault TEXT,
+    UNIQUE (mailbox, folder, name)
+) STRICT;
+CREATE UNIQUE INDEX one_acknowledgement ON deliveries (arrival_id) WHERE kind = 'ACKNOWLEDGEMENT';
+CREATE INDEX deliveries_due ON deliveries (id) WHERE delivered_at IS NULL;
+
+-- Access events by month of the access, the newest row of a month is its state.
+CREATE TABLE event_parts (
+    commit_id INTEGER NOT NULL REFERENCES commits (id),
+    month TEXT NOT NULL,
+    part TEXT NOT NULL,
+    row_count INTEGER NOT NULL,
+    PRIMARY KEY (month, commit_id)
+) STRICT;
+
+CREATE TABLE releases (
+    commit_id INTEGER NOT NULL REFERENCES commits (id),
+    year INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    starts TEXT NOT NULL,
+    caught_up TEXT NOT NULL,
+    rows_part TEXT NOT NULL,
+    unroutable_part TEXT NOT NULL,
+    active INTEGER NOT NULL,
+    sent INTEGER NOT NULL,
+    unroutable INTEGER NOT NULL,
+    PRIMARY KEY (year, number)
+) STRICT;
+
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    business_date TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    exit_code INTEGER,
+    summary TEXT
+) STRICT;
+
+CREATE VIEW la_current AS
+SELECT v.* FROM la_versions AS v
+WHERE v.commit_id = (SELECT max(w.commit_id) FROM la_versions AS w WHERE w.la_code = v.la_code);
+
+CREATE VIEW event_current AS
+SELECT e.* FROM event_parts AS e
+WHERE e.commit_id = (SELECT max(f.commit_id) FROM event_parts AS f WHERE f.month = e.month);
+
+CREATE VIEW release_current AS
+SELECT r.* FROM releases AS r
+WHERE r.commit_id = (SELECT max(s.commit_id) FROM releases AS s);

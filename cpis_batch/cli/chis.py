@@ -1,0 +1,72 @@
+"""`chis open`: a CHIS unit opens what it collected, with nothing but this package and its own key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cpis_batch.cli.context import Context
+
+
+@click.group()
+def chis() -> None:
+    """For a CHIS unit's desk: open an extract."""
+
+
+@chis.command("open")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--key", "key_file", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Your secret key."
+)
+@click.option(
+    "--hub",
+    "hub_file",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The hub's certificate.",
+)
+@click.option("--password", is_flag=True, help="Ask for the password of the key.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write here. Default: beside FILE, without .pgp.")
+@click.option(
+    "--manifest",
+    "manifest_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Its manifest, to hold it against.",
+)
+@click.pass_obj
+def open_(
+    context: Context, file: Path, key_file: Path, hub_file: Path, password: bool, out: Path | None, manifest_file: Path | None
+) -> None:
+    """Verify that FILE comes from the hub, decrypt it, and write it for its owner's eyes alone."""
+    import msgspec
+
+    from cpis_batch import files
+    from cpis_batch.envelope.desk import open_at_desk
+    from cpis_batch.envelope.outcome import Unopened
+    from cpis_batch.errors import InputRefused, UsageFault
+
+    target = out or file.with_suffix("")
+    if target.exists():
+        raise UsageFault(f"{target} is there already.", "Move it away, or name another file with --out.")
+    secret, senders = key_file.read_bytes(), [hub_file.read_bytes()]
+    phrase = click.prompt("Password", hide_input=True) if password else None
+
+    def opened(path: Path) -> bytes:
+        result = open_at_desk(path.read_bytes(), secret=secret, senders=senders, password=phrase)
+        if isinstance(result, Unopened):
+            raise InputRefused(
+                f"{path.name} was not opened: {result.refusal.replace('_', ' ').lower()}.",
+                "Collect it again; if that does not help, ask the hub to send it again, and check both keys.",
+            )
+        return result.plaintext
+
+    plaintext = opened(file)
+    rows = max(0, plaintext.count(b"\n") - 1)
+    if manifest_file:
+        told = msgspec.json.decode(opened(manifest_file))["file"]
+        if told["sha256"] != files.digest_of(plaintext):
+            raise InputRefused(f"{file.name} is not the file that {manifest_file.name} speaks of.", "Collect both again.")
+        rows = told["rows"]
+    files.write(target, plaintext)
+    context.emit(f"{target}: {rows:,} rows, signed by the hub.", {"version": "1.0", "file": str(target), "rows": rows})

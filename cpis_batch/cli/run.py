@@ -1,0 +1,123 @@
+"""`run intake`, `run nightly`, `run fortnightly`: the jobs, safe to run again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING
+
+import click
+
+from cpis_batch.cli.context import Context, Day
+
+if TYPE_CHECKING:
+    from cpis_batch.runs.intake import Progress
+    from cpis_batch.runs.nightly import Night
+
+
+@click.group()
+def run() -> None:
+    """Run the night, the intake alone, or a fortnight's release. All are safe to run again."""
+
+
+def _options(function: click.decorators.FC) -> click.decorators.FC:
+    function = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of words.")(function)
+    function = click.option("--dry-run", is_flag=True, help="Print what would be done; change nothing.")(function)
+    return click.option("--date", "business_date", type=Day(), help="The business date (in England). Default: today.")(function)
+
+
+@run.command()
+@_options
+@click.pass_obj
+def intake(context: Context, business_date: date | None, dry_run: bool, as_json: bool) -> None:
+    """Collect, check, merge and answer the local authorities' files, as often as you like."""
+    _run(context, "intake", business_date, dry_run=dry_run, as_json=as_json)
+
+
+@run.command()
+@_options
+@click.pass_obj
+def nightly(context: Context, business_date: date | None, dry_run: bool, as_json: bool) -> None:
+    """The whole night: intake, access reports, and whatever release to the CHIS units is due."""
+    _run(context, "nightly", business_date, dry_run=dry_run, as_json=as_json)
+
+
+@run.command()
+@_options
+@click.pass_obj
+def fortnightly(context: Context, business_date: date | None, dry_run: bool, as_json: bool) -> None:
+    """The fortnight's release to the CHIS units, if one is due; a missed one is caught up and marked."""
+    _run(context, "fortnightly", business_date, dry_run=dry_run, as_json=as_json)
+
+
+def _run(context: Context, kind: str, business_date: date | None, *, dry_run: bool, as_json: bool) -> None:
+    from cpis_batch.runs import nightly, plan
+
+    context = context.with_json(as_json)
+    day = business_date or context.today
+    if dry_run:
+        planned = plan.plan(context.home, kind=kind, business_date=day, now=context.now)
+        context.emit(plan.words(planned), planned)
+        return
+    with bar() as progress:
+        night = nightly.run(context.home, kind=kind, business_date=day, now=context.now, progress=progress)
+    context.emit(words(night), night.document)
+    click.get_current_context().exit(night.exit_code)
+
+
+def words(night: Night) -> str:
+    """A run for people: what came, what became of it, what needs somebody."""
+    document = night.document
+    states: dict[str, int] = {}
+    for file in document["files"]:
+        states[file["state"]] = states.get(file["state"], 0) + 1
+    lines = [f"{night.kind.capitalize()} of {night.business_date}: commit {document['commit'] or 'none, nothing was new'}."]
+    if states:
+        lines.append("  files:    " + ", ".join(f"{count} {state.lower()}" for state, count in sorted(states.items())))
+    if night.intake.changes:
+        lines.append(
+            "  changes:  " + ", ".join(f"{count:,} {change.lower()}" for change, count in sorted(night.intake.changes.items()))
+        )
+    if night.reports.sent:
+        lines.append(f"  access:   {night.reports.sent} reports")
+    if document["release"]:
+        made = document["release"]
+        lines.append(f"  release:  {made['fortnight']}, {made['sent']:,} plans sent, {made['unroutable']:,} unroutable")
+    lines.append(f"  delivered: {night.delivered}")
+    lines += [
+        f"  {file['state'].lower():8}  {file['la']} {file['name']} {file['file_outcome'] or ''} {file['code'] or ''}".rstrip()
+        for file in document["files"]
+        if file["state"] in ("REFUSED", "HELD")
+    ]
+    lines += [f"  held      {hold['partner']}: {hold['detail']}" for hold in document["holds"]]
+    lines += [f"  waiting   {file['la']} {file['name']}: perhaps still being uploaded" for file in document["waiting"]]
+    lines += [f"  trouble   {partner}: {fault}" for partner, fault in document["partners_in_trouble"].items()]
+    lines += [f"  server    {name}: {fault}" for name, fault in document["servers_down"].items()]
+    lines += [
+        f"  PROGRAM FAULT {la}: {fault}; this authority's files were not touched"
+        for la, fault in document["program_faults"].items()
+    ]
+    if document["undelivered"]:
+        lines.append(f"  not delivered: {len(document['undelivered'])}; the next run tries again")
+    if document["holds"]:
+        lines.append("  next: cpis-batch holds list")
+    return "\n".join(lines)
+
+
+@contextmanager
+def bar() -> Iterator[Progress]:
+    """A line of progress on a terminal's stderr; nothing where it is not one."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+
+    def show(stage: str, done: int, of: int) -> None:
+        count = f"{done}/{of}" if of else (str(done) if done else "")
+        click.echo(f"\r\x1b[K{stage} {count}", err=True, nl=False)
+
+    try:
+        yield show
+    finally:
+        click.echo("\r\x1b[K", err=True, nl=False)

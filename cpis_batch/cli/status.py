@@ -1,0 +1,89 @@
+"""`status` and `files`: what stands, and what became of every file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cpis_batch.cli.context import Context, table
+from cpis_batch.errors import Exit
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of words.")
+@click.option("--all", "everything", is_flag=True, help="List every authority, not only those that are late.")
+@click.pass_obj
+def status(context: Context, as_json: bool, everything: bool) -> None:
+    """What stands, how old it is, and what needs a person. Exit code 3 where something does."""
+    from cpis_batch import catalogue, config, partners
+    from cpis_batch import status as reader
+
+    context = context.with_json(as_json)
+    settings = config.load(context.home)
+    with catalogue.Catalogue(context.home / catalogue.FILE_NAME) as opened:
+        document = reader.status(opened, settings, partners.load(context.home), context.now)
+    needs = reader.needs_a_person(document)
+    context.emit(_words(document, needs, everything), document)
+    click.get_current_context().exit(Exit.BUG if document["imbalance"] else Exit.PERSON_NEEDED if needs else Exit.DONE)
+
+
+def _words(document: dict[str, Any], needs: list[str], everything: bool) -> str:
+    types = ", ".join(f"{count:,} {plan_type}" for plan_type, count in document["active"].items())
+    files = ", ".join(f"{count:,} {state.lower()}" for state, count in sorted(document["files"].items()))
+    since = f", the oldest since {document['oldest_missing_since']}" if document["missing"] else ""
+    lines = [
+        f"{document['environment']} as at {document['at']}",
+        f"commit {document['commit']} of {document['business_date']}, register {(document['register_digest'] or '-')[:16]}",
+        f"{document['rows']:,} plans held, {document['children']:,} children with an active one: {types}",
+        f"{document['missing']:,} open plans left out of their authority's last full extract{since}",
+        f"files: {files or 'none yet'}",
+        f"balance: {'DOES NOT HOLD' if document['imbalance'] else 'holds'}; last release {document['last_release'] or 'none'}",
+        f"undelivered {document['undelivered']}, uncollected {document['uncollected']}",
+    ]
+    shown = [la for la in document["las"] if everything or la["lateness"] != "GREEN"]
+    if shown:
+        rows: list[tuple[object, ...]] = [
+            (la["code"], la["name"], la["last_file_at"] or "never", la["age_days"], la["lateness"], la["rows"], la["missing"])
+            for la in shown
+        ]
+        lines += ["", table(("code", "authority", "last file", "days", "light", "plans", "missing"), rows)]
+    lines += ["", *(f"! {need}" for need in needs)] if needs else ["", "Nothing needs a person."]
+    return "\n".join(lines)
+
+
+@click.command()
+@click.option("--partner", help="Only this partner's files (its code).")
+@click.option("--state", type=click.Choice(["HELD", "MERGED", "DUPLICATE", "STALE", "REFUSED"]), help="Only files in this state.")
+@click.option("--last", type=int, default=50, show_default=True, help="How many, the newest last.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of words.")
+@click.pass_obj
+def files(context: Context, partner: str | None, state: str | None, last: int, as_json: bool) -> None:
+    """Every file seen and what became of it."""
+    from cpis_batch import catalogue
+
+    context = context.with_json(as_json)
+    wanted, values = ["TRUE"], []
+    for column, value in (("partner", partner), ("state", state)):
+        if value:
+            wanted.append(f"{column} = ?")
+            values.append(value)
+    with catalogue.Catalogue(context.home / catalogue.FILE_NAME) as opened:
+        found = opened.arrivals(" AND ".join(wanted), values)[-last:]
+    rows: list[tuple[object, ...]] = [
+        (
+            arrival.id,
+            arrival.seen_at.strftime("%Y-%m-%d %H:%M"),
+            arrival.partner,
+            arrival.sequence,
+            arrival.state,
+            arrival.file_outcome,
+            arrival.code,
+            arrival.records_loaded,
+            arrival.records_rejected,
+            arrival.name,
+        )
+        for arrival in found
+    ]
+    words = table(("no", "seen", "partner", "sequence", "state", "outcome", "code", "loaded", "rejected", "name"), rows)
+    context.emit(words or "No files.", {"version": "1.0", "files": found})

@@ -1,0 +1,124 @@
+"""The outbox: sealed messages wait here, named by digest, until their recipient's server holds the same bytes.
+
+Delivery is safe to repeat: the same bytes under the same name are found and recorded, not sent twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from cpis_batch import files
+from cpis_batch.catalogue import Catalogue
+from cpis_batch.catalogue.records import Delivery
+from cpis_batch.errors import CpisError, StateFault
+from cpis_batch.exchange.mailbox import Mailbox
+from cpis_batch.partners import Partner
+
+SUFFIX = ".pgp"
+
+
+def outbound(partner: Partner) -> str:
+    """Where we put files for the partner."""
+    return f"{partner.folder}/outbound"
+
+
+def prepare(
+    outbox: Path,
+    partner: Partner,
+    *,
+    kind: str,
+    purpose: str,
+    name: str,
+    sealed: bytes,
+    record_count: int,
+    made_at: datetime,
+    arrival_id: int | None = None,
+) -> Delivery:
+    """Make a sealed message durable in the outbox; the line that a commit will name it by."""
+    digest = files.write_named_by_content(outbox, sealed, SUFFIX)
+    return Delivery(
+        arrival_id=arrival_id,
+        partner=partner.code,
+        kind=kind,
+        purpose=purpose,
+        agreement=partner.agreement.reference,
+        mailbox=partner.mailbox,
+        folder=outbound(partner),
+        name=name,
+        digest=digest,
+        size=len(sealed),
+        record_count=record_count,
+        made_at=made_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What one round of delivery came to."""
+
+    delivered: int
+    failed: tuple[tuple[Delivery, str], ...]
+
+
+def publish(
+    catalogue: Catalogue,
+    mailbox: Mailbox,
+    due: Iterable[Delivery],
+    partners: Mapping[str, Partner],
+    *,
+    outbox: Path,
+    business_date: date,
+    now: datetime,
+    threads: Executor,
+    progress: Callable[[], None] = lambda: None,
+) -> Published:
+    """Deliver what is due in one mailbox; every success is recorded as it happens, every failure with its cause."""
+
+    def put(delivery: Delivery) -> None:
+        partner = partners.get(delivery.partner)
+        if partner is None or not partner.agreement.covers(business_date):
+            raise StateFault(
+                f"No data sharing agreement covers {delivery.partner} on {business_date}.", "Nothing is sent without one."
+            )
+        data = (outbox / f"{delivery.digest}{SUFFIX}").read_bytes()
+        if files.digest_of(data) != delivery.digest:
+            raise StateFault(f"The outbox file {delivery.digest} is altered.", "Run: cpis-batch register verify")
+        if mailbox.put(delivery.folder, delivery.name, data) != delivery.digest:
+            raise StateFault(f"{delivery.name} was read back with other bytes.", "The next run tries again.")
+
+    delivered, failed = 0, []
+    for delivery, putting in [(delivery, threads.submit(put, delivery)) for delivery in due]:
+        try:
+            putting.result()
+        except CpisError as fault:
+            catalogue.not_delivered(delivery.id, fault.message)
+            failed.append((delivery, fault.message))
+        except FileNotFoundError:
+            catalogue.not_delivered(delivery.id, "its sealed file is missing from the outbox")
+            failed.append((delivery, "its sealed file is missing from the outbox"))
+        else:
+            catalogue.delivered(delivery.id, now)
+            delivered += 1
+        progress()
+    return Published(delivered, tuple(failed))
+
+
+def look_for_collected(catalogue: Catalogue, mailbox: Mailbox, mailbox_name: str, *, now: datetime) -> int:
+    """Record which delivered files are no longer in their recipients' folders: they have been collected (FAULTS F18)."""
+    lying = catalogue.deliveries("mailbox = ? AND delivered_at IS NOT NULL AND collected_at IS NULL", (mailbox_name,))
+    by_folder: dict[str, list[Delivery]] = {}
+    for delivery in lying:
+        by_folder.setdefault(delivery.folder, []).append(delivery)
+    gone: list[int] = []
+    for folder, deliveries in by_folder.items():
+        try:
+            present = {entry.name for entry in mailbox.list(folder).entries}
+        except CpisError:
+            continue
+        gone += [delivery.id for delivery in deliveries if delivery.name not in present]
+    catalogue.collected(gone, now)
+    return len(gone)

@@ -1,0 +1,235 @@
+"""The answer to one file: what happened in a sentence, counts, every fault, every row's outcome, what is missing.
+
+Pure: values and tables in, bytes out. Three forms of one content (specs/acknowledgement/1.0): CSV and JSON for
+programs, a page for people, in one zip that is sealed to the sender. Rows are named by line and by the LA's own child
+id; no NHS number, name or date of birth is in an answer.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+import pyarrow as pa
+
+from cpis_batch import csv_text, engine, pages
+from cpis_batch.business_time import text_of
+from cpis_batch.register.schema import CHANGES
+from cpis_batch.spec import table_schema
+from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, MessageType
+
+FORMAT, VERSION = "CPIS-ACKNOWLEDGEMENT", "1.0"
+_LINES_SHOWN = 20  # of one group of faults on the page; CSV and JSON hold them all
+
+FAULTS = pa.schema(
+    [
+        pa.field("line", pa.int32()),
+        pa.field("child_id", pa.string()),
+        pa.field("field", pa.string()),
+        pa.field("code", pa.string(), nullable=False),
+        pa.field("severity", pa.string(), nullable=False),
+        pa.field("cause", pa.string(), nullable=False),
+        pa.field("cure", pa.string(), nullable=False),
+    ]
+)
+OUTCOMES = pa.schema(
+    [
+        pa.field("line", pa.int32(), nullable=False),
+        pa.field("child_id", pa.string()),
+        pa.field("outcome", pa.string(), nullable=False),
+    ]
+)
+MISSING = pa.schema(
+    [
+        pa.field("child_id", pa.string(), nullable=False),
+        pa.field("plan_type", pa.string(), nullable=False),
+        pa.field("start_date", pa.date32(), nullable=False),
+        pa.field("missing_since", pa.date32(), nullable=False),
+    ]
+)
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Something the LA should know that is not a fault of one row: a gap, a heartbeat, a key about to expire."""
+
+    code: str
+    text: str
+    cure: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that an answer says. Tables have the schemas above; `changes` is register.schema.CHANGES."""
+
+    reference: str
+    la_code: str
+    la_name: str
+    file_name: str
+    file_digest: str
+    received_at: datetime
+    answered_at: datetime
+    state: FileState
+    outcome: FileOutcome | None  # None: held, there will be an acknowledgement later
+    code: str | None = None
+    sequence: int = -1
+    kind: ExtractKind | None = None
+    extracted_at: datetime | None = None
+    faults: pa.Table = FAULTS.empty_table()
+    outcomes: pa.Table = OUTCOMES.empty_table()
+    changes: pa.Table = CHANGES.empty_table()
+    missing: pa.Table = MISSING.empty_table()
+    notices: tuple[Notice, ...] = ()
+    holds: tuple[str, ...] = ()
+
+
+def _count(answer: Answer, outcome: str) -> int:
+    return sum(1 for value in answer.outcomes["outcome"].to_pylist() if value == outcome)
+
+
+def counts(answer: Answer) -> dict[str, int]:
+    """The counts of an answer: rows, by outcome, rows warned, changes by kind, missing. Never capped."""
+    found = {"rows": answer.outcomes.num_rows}
+    for value in answer.outcomes["outcome"].value_counts().to_pylist():
+        found[value["values"]] = value["counts"]
+    rows_by_severity = engine.query(
+        "SELECT severity, count(DISTINCT line) AS n FROM faults WHERE line IS NOT NULL GROUP BY severity",
+        {"faults": answer.faults},
+    ).to_pylist()
+    found["rows_with_warning"] = sum(row["n"] for row in rows_by_severity if row["severity"] == "WARNING")
+    for value in answer.changes["change"].value_counts().to_pylist():
+        found[value["values"]] = value["counts"]
+    found[Change.MISSING] = answer.missing.num_rows
+    return found
+
+
+def sentence(answer: Answer, tally: Mapping[str, int]) -> str:
+    """What happened, in one or two plain sentences."""
+    loaded, rejected = tally.get("CPR06", 0), tally["rows"] - tally.get("CPR06", 0)
+    match answer.state, answer.outcome:
+        case FileState.HELD, _:
+            return "We have this file and have not used it yet. Nothing has changed. " + " ".join(answer.holds)
+        case FileState.DUPLICATE, _:
+            return "We already have this very file. Nothing has changed, and you need do nothing."
+        case FileState.STALE, _:
+            return "This file is older than one that we have already used. It was kept and not used; nothing has changed."
+        case FileState.REFUSED, FileOutcome.UNREADABLE if not answer.faults.num_rows:
+            return "We could not read this file. Nothing has changed. Please make the file again and send it again."
+        case FileState.REFUSED, FileOutcome.VERSION_NOT_SUPPORTED:
+            return "This file is in a version of the format that we do not take. Nothing has changed."
+        case FileState.REFUSED, _:
+            return "We did not use this file. Nothing has changed. See below for what is wrong and how to mend it."
+        case _, FileOutcome.ALL_LOADED if not tally["rows"]:
+            return "We read this file and it holds no rows. Nothing has changed."
+        case _, FileOutcome.ALL_LOADED:
+            return f"We loaded every row of this file: {loaded:,}."
+        case _, FileOutcome.NONE_LOADED:
+            return f"We read this file and could load none of its {rejected:,} rows. What we held before still stands."
+        case _:
+            return (
+                f"We loaded {loaded:,} rows of this file. {rejected:,} did not get in; what we held of them before still stands."
+            )
+
+
+def to_json(answer: Answer) -> bytes:
+    """The answer as one JSON document (specs/acknowledgement/1.0/acknowledgement.schema.json)."""
+    tally = counts(answer)
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "message_type": MessageType.ACKNOWLEDGEMENT,
+        "reference": answer.reference,
+        "la": {"code": answer.la_code, "name": answer.la_name},
+        "answered_at": text_of(answer.answered_at),
+        "file": {
+            "name": answer.file_name,
+            "digest": answer.file_digest,
+            "received_at": text_of(answer.received_at),
+            "sequence": answer.sequence,
+            "kind": answer.kind,
+            "extracted_at": text_of(answer.extracted_at) if answer.extracted_at else None,
+            "state": answer.state,
+            "outcome": answer.outcome,
+            "code": answer.code,
+        },
+        "sentence": sentence(answer, tally),
+        "counts": tally,
+        "notices": answer.notices,
+        "held_because": answer.holds,
+        "faults": answer.faults.to_pylist(),
+        "records": answer.outcomes.to_pylist(),
+        "changes": _changes(answer).to_pylist(),
+        "missing": answer.missing.to_pylist(),
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=1)
+
+
+def _changes(answer: Answer) -> pa.Table:
+    return engine.query(
+        "SELECT change, child_id, plan_type, start_date, line FROM changes"
+        " WHERE change NOT IN ('CONFIRMED', 'MISSING') ORDER BY change, child_id, plan_type, start_date",
+        {"changes": answer.changes},
+    )
+
+
+def to_csv(answer: Answer) -> bytes:
+    """The answer as one CSV: a row a statement, told apart by `kind` (specs/acknowledgement/1.0/acknowledgement.schema.json)."""
+    columns = table_schema("acknowledgement", VERSION, "acknowledgement").names
+    tally = counts(answer)
+    rows: list[dict[str, object]] = [
+        {"kind": "FILE", "code": answer.code or answer.state, "outcome": answer.outcome, "text": sentence(answer, tally)},
+        *({"kind": "COUNT", "code": name, "count": number} for name, number in tally.items()),
+        *(dict[str, object](kind="NOTICE", code=one.code, text=one.text, cure=one.cure) for one in answer.notices),
+        *(dict[str, object](kind="HOLD", text=reason) for reason in answer.holds),
+        *({"kind": "FAULT", "text": fault.pop("cause"), **fault} for fault in answer.faults.to_pylist()),
+        *({"kind": "RECORD", **outcome} for outcome in answer.outcomes.to_pylist()),
+        *({"kind": "CHANGE", "code": change["change"], **change} for change in _changes(answer).to_pylist()),
+        *(
+            {"kind": "MISSING", **plan, "text": f"not in your full extracts since {plan['missing_since']}"}
+            for plan in answer.missing.to_pylist()
+        ),
+    ]
+    texts = {
+        name: pa.array([None if (value := row.get(name)) is None else str(value) for row in rows], pa.string())
+        for name in columns
+    }
+    return csv_text.to_csv(pa.table(texts))
+
+
+def to_page(answer: Answer) -> bytes:
+    """The answer as a page: one mistake made 300 times reads once."""
+    groups = engine.query(
+        "SELECT code, severity, field, cause, cure, count(*) AS times,"
+        " list({'line': line, 'child_id': child_id} ORDER BY line)[:$shown] AS places"
+        " FROM faults GROUP BY ALL ORDER BY severity, times DESC, code, field",
+        {"faults": answer.faults},
+        {"shown": _LINES_SHOWN},
+    ).to_pylist()
+    tally = counts(answer)
+    return pages.page(
+        "acknowledgement.html",
+        answer=answer,
+        counts=tally,
+        sentence=sentence(answer, tally),
+        groups=groups,
+        changes=_changes(answer).to_pylist(),
+        missing=answer.missing.to_pylist(),
+        lines_shown=_LINES_SHOWN,
+    )
+
+
+def bundle(members: Mapping[str, bytes]) -> bytes:
+    """A zip of the given files with fixed times, so that the same content is the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def render(answer: Answer) -> bytes:
+    """The three forms in one zip."""
+    return bundle(
+        {"acknowledgement.csv": to_csv(answer), "acknowledgement.json": to_json(answer), "acknowledgement.html": to_page(answer)}
+    )

@@ -1,0 +1,75 @@
+"""From a check's verdict to what an answer says of it: causes and cures, outcomes by state, what refused the file."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cpis_batch.engine import query
+from cpis_batch.intake import acknowledge
+from cpis_batch.intake.acknowledge import Notice
+from cpis_batch.intake.check import Verdict
+from cpis_batch.intake.findings import Finding
+from cpis_batch.intake.rules import ALL, BY_CODE, Scope
+from cpis_batch.vocabulary import FileState, RecordOutcome, Severity
+
+RULES_VERSION = hashlib.sha256("\n".join(repr(rule) for rule in ALL).encode()).hexdigest()  # a commit names it (FAULTS F72)
+
+
+def notice(finding: Finding) -> Notice:
+    """A finding as a notice of an answer."""
+    return Notice(finding.code, finding.cause, finding.cure)
+
+
+def content_digest(plaintext: bytes) -> str:
+    """SHA-256 of the D lines: the same for two files that say the same under two sequence numbers."""
+    whole = hashlib.sha256()
+    for line in plaintext.split(b"\n"):
+        if line.startswith((b"D,", b'"D"')):
+            whole.update(line.rstrip(b"\r,") + b"\n")
+    return whole.hexdigest()
+
+
+def faults(finding: Finding | None, verdict: Verdict | None) -> pa.Table:
+    """What an answer lists (acknowledge.FAULTS): the finding about the file as a whole first, then every fault of every row."""
+    first = [] if finding is None else [{"code": finding.code, "severity": "ERROR", "cause": finding.cause, "cure": finding.cure}]
+    head = pa.Table.from_pylist(first, schema=acknowledge.FAULTS)
+    return head if verdict is None else pa.concat_tables([head, explained(verdict.faults)])
+
+
+def explained(found: pa.Table) -> pa.Table:
+    """The faults of a check (check.FAULTS) with each rule's cause and cure (acknowledge.FAULTS), by line."""
+    rules = pa.table({name: [getattr(rule, name) for rule in ALL] for name in ("code", "cause", "cure")})
+    return query(
+        """SELECT line, child_id, field, code, severity, concat(cause, ' (' || detail || ')') AS cause, cure
+           FROM found JOIN rules USING (code) ORDER BY line NULLS FIRST, code, field""",
+        {"found": found, "rules": rules},
+    ).cast(acknowledge.FAULTS)
+
+
+def refusal_code(verdict: Verdict) -> str | None:
+    """The code of the first rule that refuses the file as a whole; None where its rows may be used."""
+    errors = verdict.faults.filter(pc.equal(verdict.faults["severity"], Severity.ERROR))["code"].unique().to_pylist()
+    return min((code for code in errors if BY_CODE[code].scope is Scope.FILE), default=None)
+
+
+def rows_warned(verdict: Verdict) -> int:
+    """How many rows have a warning."""
+    warned = verdict.faults.filter(pc.equal(verdict.faults["severity"], Severity.WARNING))
+    return int(pc.count_distinct(warned["line"]).as_py())
+
+
+def row_outcomes(state: FileState, verdict: Verdict | None) -> pa.Table:
+    """Every row's outcome (acknowledge.OUTCOMES): as checked where the file was merged, else not loaded.
+
+    None for a held file, which has no final word yet, nor for a duplicate, whose rows the first answer speaks of.
+    """
+    if verdict is None or state in (FileState.HELD, FileState.DUPLICATE):
+        return acknowledge.OUTCOMES.empty_table()
+    if state is FileState.MERGED:
+        return verdict.outcomes.cast(acknowledge.OUTCOMES)
+    refused = pa.array([RecordOutcome.OTHER.value] * verdict.outcomes.num_rows, pa.string())
+    place = verdict.outcomes.column_names.index("outcome")
+    return verdict.outcomes.set_column(place, "outcome", refused).cast(acknowledge.OUTCOMES)

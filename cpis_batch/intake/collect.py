@@ -1,0 +1,135 @@
+"""Fetch what partners have put down: list, pass over what is not ours to take, copy into the archive under its digest.
+
+The archive holds the partners' own ciphertext, named by its SHA-256: a name given by a partner never becomes a path.
+One partner's trouble is a value here (`Trouble`), so that the others' files are taken all the same.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from cpis_batch import files
+from cpis_batch.errors import ChangedWhileRead, CpisError
+from cpis_batch.exchange.mailbox import Entry, Mailbox
+from cpis_batch.partners import Partner
+
+SUFFIX = ".pgp"
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """One file, whole and durable in the archive."""
+
+    partner: str
+    mailbox: str
+    folder: str
+    name: str
+    digest: str
+    size: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A partner whose folder could not be read, and why."""
+
+    partner: str
+    mailbox: str
+    fault: CpisError
+
+
+@dataclass(slots=True)
+class Collection:
+    """What one round over a mailbox brought."""
+
+    files: list[Collected] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+    skipped: dict[str, dict[str, int]] = field(default_factory=dict)  # partner -> reason -> how many
+    unmoved: set[tuple[str, str]] = field(default_factory=set)  # (folder, name) taken before, and still lying there
+
+
+# (folder, name) -> size and time of a file that was taken before and could not be moved away yet (FAULTS F16)
+Taken = Mapping[tuple[str, str], tuple[int, datetime]]
+
+
+def inbound(partner: Partner) -> str:
+    """Where the partner puts files for us."""
+    return f"{partner.folder}/inbound"
+
+
+def collect(
+    mailbox: Mailbox,
+    mailbox_name: str,
+    partners: Iterable[Partner],
+    *,
+    wanted: Callable[[Partner, str], bool],
+    taken: Taken,
+    archive: Path,
+    files_per_partner: int,
+    threads: Executor,
+) -> Collection:
+    """List every partner's folder and fetch what is `wanted` by name and not `taken` already, several at a time."""
+    result = Collection()
+    archive.mkdir(mode=0o700, exist_ok=True)
+
+    def listed(partner: Partner) -> tuple[Partner, list[Entry], dict[str, int]]:
+        listing = mailbox.list(inbound(partner))
+        entries = sorted((entry for entry in listing.entries if wanted(partner, entry.name)), key=lambda entry: entry.name)
+        skipped = dict(listing.skipped)
+        if unwanted := len(listing.entries) - len(entries):
+            skipped["not a name of the format"] = unwanted
+        if (over := len(entries) - files_per_partner) > 0:
+            skipped["left for the next run: too many at once"] = over
+        return partner, entries[:files_per_partner], skipped
+
+    def fetched(partner: Partner, entry: Entry) -> Collected:
+        temporary = archive / f"{files.TEMPORARY}{secrets.token_hex(8)}"
+        try:
+            got = mailbox.fetch(inbound(partner), entry, temporary)
+            temporary.replace(archive / f"{got.digest}{SUFFIX}")
+        finally:
+            temporary.unlink(missing_ok=True)
+        return Collected(
+            partner.code,
+            mailbox_name,
+            inbound(partner),
+            entry.name,
+            got.digest,
+            got.size,
+            entry.modified_at.replace(microsecond=0),
+        )
+
+    to_fetch: list[tuple[Partner, Entry]] = []
+    for partner, listing in [(partner, threads.submit(listed, partner)) for partner in partners]:
+        try:
+            _, entries, skipped = listing.result()
+        except CpisError as fault:
+            result.troubles.append(Trouble(partner.code, mailbox_name, fault))
+            continue
+        if skipped:
+            result.skipped[partner.code] = skipped
+        for entry in entries:
+            place = (inbound(partner), entry.name)
+            if taken.get(place) == (entry.size, entry.modified_at.replace(microsecond=0)):
+                result.unmoved.add(place)
+            else:
+                to_fetch.append((partner, entry))
+
+    for partner, fetching in [(partner, threads.submit(fetched, partner, entry)) for partner, entry in to_fetch]:
+        try:
+            result.files.append(fetching.result())
+        except ChangedWhileRead:
+            reasons = result.skipped.setdefault(partner.code, {})
+            reasons["changed while it was read: left for the next run"] = (
+                reasons.get("changed while it was read: left for the next run", 0) + 1
+            )
+        except CpisError as fault:
+            result.troubles.append(Trouble(partner.code, mailbox_name, fault))
+    files.sync_folder(archive)
+    result.files.sort(key=lambda file: (file.folder, file.name))
+    return result

@@ -1,0 +1,38 @@
+"""A person's decision on what is held: release it or refuse it, with a reason and a name. Recorded, and told to the LA."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cpis_batch.catalogue.records import Hold
+from cpis_batch.errors import UsageFault
+from cpis_batch.runs import intake
+from cpis_batch.runs.exchange import Servers
+from cpis_batch.runs.hub import Hub
+
+
+def decide(hub: Hub, servers: Servers, hold_id: int, *, release: bool, by: str, reason: str) -> intake.Intake:
+    """Settle one hold. UsageFault where there is no such open hold, or no name or reason is given."""
+    if not by.strip() or not reason.strip():
+        raise UsageFault("A decision needs a name and a reason.", "Say who decides with --by and why with --reason.")
+    hold = open_hold(hub, hold_id)
+    decided = msgspec.structs.replace(
+        hold,
+        decision="RELEASED" if release else "REFUSED",
+        decided_at=hub.now,
+        decided_by=by.strip(),
+        decision_reason=reason.strip(),
+    )
+    done = intake.settle(hub, (), decisions={hold.id: decided})
+    servers.deliver()
+    return done
+
+
+def open_hold(hub: Hub, hold_id: int) -> Hold:
+    """The hold, if it still waits for a decision; UsageFault if not."""
+    hold = hub.catalogue.hold(hold_id)
+    if hold is None:
+        raise UsageFault(f"There is no hold {hold_id}.", "See: cpis-batch holds list")
+    if hold.decision is not None:
+        raise UsageFault(f"Hold {hold_id} was decided before: {hold.decision}.", "See: cpis-batch holds list --all")
+    return hold

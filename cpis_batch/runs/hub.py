@@ -1,0 +1,191 @@
+"""A home opened for a run: its settings, partners, catalogue and keys, under the lock, with a clock that has not gone back."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import pyarrow as pa
+
+from cpis_batch import __version__, catalogue, config, files, partners
+from cpis_batch.business_time import text_of
+from cpis_batch.catalogue import Catalogue
+from cpis_batch.catalogue.records import Commit, CommitHead, LaVersion, Waiting
+from cpis_batch.config import Settings
+from cpis_batch.delivery import outbox
+from cpis_batch.envelope import hub as hub_keys
+from cpis_batch.envelope.opening import GpgHome
+from cpis_batch.errors import ConfigFault
+from cpis_batch.intake.answering import RULES_VERSION
+from cpis_batch.keystore import MasterKey, load_master_key
+from cpis_batch.organisations import Organisations
+from cpis_batch.organisations import load as load_organisations
+from cpis_batch.partners import Partner, PartnerKind
+from cpis_batch.register import view
+from cpis_batch.register.schema import PLANS
+from cpis_batch.register.store import PartStore
+from cpis_batch.runs import lock
+from cpis_batch.runs.la_night import start_worker
+from cpis_batch.runs.task import Keys, Rehearsed
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Everything that a run works with. `now` and `business_date` are the only times there are."""
+
+    home: Path
+    settings: Settings
+    partners: dict[str, Partner]
+    catalogue: Catalogue
+    organisations: Organisations
+    master: MasterKey
+    hub_keys: hub_keys.HubKeys
+    business_date: date
+    now: datetime
+
+    def under_agreement(self, kind: PartnerKind) -> list[Partner]:
+        """The partners of a kind whose data sharing agreement covers the business date: no other is taken from or sent to."""
+        return [
+            partner for partner in self.partners.values() if partner.kind is kind and partner.agreement.covers(self.business_date)
+        ]
+
+    def la_name(self, code: str) -> str:
+        """What to call an LA: its name in the reference, else in its partner file."""
+        return self.partners[code].name if code in self.partners else code
+
+    @property
+    def store(self) -> PartStore:
+        """The register's parts."""
+        return PartStore(self.home / "register", self.master)
+
+    def plans(self, changed: Mapping[str, LaVersion] | None = None, columns: list[str] | None = None) -> pa.Table:
+        """The plans of all LAs (PLANS), as committed or as they will be with the `changed` LAs."""
+        versions = {version.la_code: version for version in self.catalogue.las()} | dict(changed or {})
+        parts = [self.store.read(version.plans_part, columns) for _, version in sorted(versions.items())]
+        return pa.concat_tables(parts) if parts else PLANS.empty_table().select(columns or PLANS.names)
+
+    def children(self, changed: Mapping[str, LaVersion] | None = None) -> int:
+        """How many children have an active plan; two LAs' plans for one child count once."""
+        return view.children(view.active(self.plans(changed), self.business_date))
+
+    def commit(self, kind: str, *, forget: Iterable[Waiting] = (), **what: Any) -> CommitHead:
+        """Make true `what` (fields of catalogue.records.Commit) in one transaction, with its provenance."""
+        changed = {version.la_code: version for version in what.get("versions", ())}
+        commit = Commit(
+            made_at=self.now,
+            business_date=self.business_date,
+            kind=kind,
+            program=__version__,
+            rules=RULES_VERSION,
+            reference=self.organisations.version,
+            children=self.children(changed),
+            **what,
+        )
+        return self.catalogue.commit(commit, forget=forget)
+
+
+@contextmanager
+def opened(home: Path, *, what: str, business_date: date, now: datetime) -> Iterator[Hub]:
+    """Open a home for a run that changes it. Locked, ConfigFault, KeyFault; ConfigFault where the clock has gone back (F64)."""
+    settings = config.load(home)
+    known = partners.load(home)
+    with lock.exclusive(home, what), Catalogue(home / catalogue.FILE_NAME) as opened_catalogue:
+        head = opened_catalogue.head()
+        if head and now < head.made_at:
+            raise ConfigFault(
+                f"The clock says {text_of(now)}, but commit {head.id} was made at {text_of(head.made_at)}.",
+                "Set the clock right (timedatectl). Nothing runs before the last commit.",
+            )
+        master = load_master_key(home, settings)
+        hub = Hub(
+            home=home,
+            settings=settings,
+            partners=known,
+            catalogue=opened_catalogue,
+            organisations=load_organisations(home / "reference"),
+            master=master,
+            hub_keys=hub_keys.load(home, master),
+            business_date=business_date,
+            now=now,
+        )
+        tidy(hub)
+        yield hub
+
+
+def tidy(hub: Hub) -> None:
+    """Remove what no commit names: half-written files of a killed run, parts that were replaced, sealed files never committed."""
+    files.sweep(hub.home)
+    GpgHome.sweep()
+    in_use = hub.catalogue.parts_in_use()
+    for part in (hub.home / "register").glob("*.parquet"):
+        if part.stem not in in_use:
+            part.unlink(missing_ok=True)
+    named = {
+        "outbox": {row["digest"] for row in hub.catalogue.table("SELECT digest FROM deliveries")},
+        "archive": {row["digest"] for row in hub.catalogue.table("SELECT digest FROM arrivals")},
+    }
+    for folder, digests in named.items():
+        for path in (hub.home / folder).glob(f"*{outbox.SUFFIX}"):
+            if path.stem not in digests:
+                path.unlink(missing_ok=True)
+
+
+def gpg_home(hub: Hub) -> GpgHome:
+    """An ephemeral gpg home with the hub's accepted keys, for opening messages."""
+    return GpgHome([key.secret for key in hub.hub_keys.accepted(hub.business_date)])
+
+
+class Inline(Executor):
+    """Runs each task where it is submitted: for so few tasks that processes would cost more than they save."""
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """Run it now."""
+        future: Future[_T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as fault:  # noqa: BLE001 - the future carries it to whoever asks for the result
+            future.set_exception(fault)
+        return future
+
+
+def _in_worker(common: Rehearsed, keys: Keys) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)
+    start_worker(common, keys)
+
+
+@contextmanager
+def workers(hub: Hub, tasks: int) -> Iterator[Executor]:
+    """An executor whose workers hold the keys: processes (forkserver) where there is work for them, else this process."""
+    current = hub.hub_keys.current(hub.business_date)
+    with gpg_home(hub) as opener:
+        common = Rehearsed(
+            home=hub.home,
+            environment=hub.settings.service.environment,
+            limits=hub.settings.limits,
+            partial_wait_minutes=hub.settings.intake.partial_wait_minutes,
+            retention_days=hub.settings.retention.days,
+            business_date=hub.business_date,
+            now=hub.now,
+        )
+        keys = Keys(master=hub.master.key, signer=current.secret, current_hub=current.fingerprint, gpg_home=opener.path)
+        count = min(hub.settings.intake.workers or os.cpu_count() or 1, tasks)
+        if tasks <= 2 or count == 1:
+            start_worker(common, keys)
+            yield Inline()
+            return
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["cpis_batch.runs.la_night"])
+        with ProcessPoolExecutor(count, context, _in_worker, (common, keys)) as pool:
+            yield pool

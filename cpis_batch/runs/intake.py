@@ -1,0 +1,238 @@
+"""The intake: collect, settle every LA's files side by side, commit once, deliver the answers, move the files away.
+
+As often as one likes: what was taken is known by its digest, what was answered is in the catalogue, and a second run
+finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import as_completed
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cpis_batch import partners
+from cpis_batch.catalogue.records import Arrival, CommitHead, Hold, Waiting
+from cpis_batch.envelope.certificates import inspect
+from cpis_batch.errors import Bug, ConfigFault
+from cpis_batch.intake import findings, names
+from cpis_batch.intake.acknowledge import Notice
+from cpis_batch.intake.collect import Collected, Trouble, inbound
+from cpis_batch.partners import Partner, PartnerKind
+from cpis_batch.runs.exchange import Round, Servers
+from cpis_batch.runs.hub import Hub, workers
+from cpis_batch.runs.la_night import work
+from cpis_batch.runs.task import Candidate, LaResult, LaTask
+from cpis_batch.vocabulary import FileState
+
+
+@dataclass(slots=True)
+class Intake:
+    """What an intake came to."""
+
+    head: CommitHead | None = None
+    arrivals: list[Arrival] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    waiting: list[Candidate] = field(default_factory=list)
+    changes: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)  # LA -> a fault of the program in its evening
+    notes: list[str] = field(default_factory=list)
+    round: Round = field(default_factory=Round)
+
+
+Progress = Callable[[str, int, int], None]  # stage, done, of
+
+
+def wanted(partner: Partner, name: str) -> bool:
+    """Whether a name in an LA's folder is of the format's grammar. Names decide nothing more."""
+    return partner.kind is PartnerKind.LA and names.parse(name) is not None
+
+
+def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Intake:
+    """Take in what the LAs have put down, and make it true."""
+    agreed = hub.under_agreement(PartnerKind.LA)
+    las = [partner for partner in agreed if not isinstance(certificates_of(hub, partner), ConfigFault)]
+    progress("collecting", 0, len(las))
+    brought = servers.collect(las, wanted)
+    progress("collecting", len(las), len(las))
+    done = settle(hub, brought.files, progress=progress)
+    done.round = brought
+    for partner in agreed:
+        if isinstance(lacking := certificates_of(hub, partner), ConfigFault):
+            brought.troubles.append(Trouble(partner.code, partner.mailbox, lacking))
+    return done
+
+
+def certificates_of(hub: Hub, partner: Partner) -> dict[str, bytes] | ConfigFault:
+    """The partner's certificates that are allowed today; where there is none the fault, as a value: its files stay there."""
+    try:
+        found = partners.certificates(hub.home, partner, hub.business_date)
+    except ConfigFault as fault:
+        return fault
+    return found or ConfigFault(
+        f"{partner.code} has no certificate that is allowed on {hub.business_date}.",
+        "Import its current certificate: cpis-batch keys import --party CODE FILE",
+    )
+
+
+def settle(
+    hub: Hub, collected: Iterable[Collected], *, decisions: dict[int, Hold] | None = None, progress: Progress = lambda *_: None
+) -> Intake:
+    """Settle collected files, and held ones on which there are `decisions` (by hold id), LA by LA; one commit."""
+    files = list(collected)
+    result = Intake()
+    tasks = _tasks(hub, files, decisions or {})
+    results: list[LaResult] = []
+    with workers(hub, len(tasks)) as executor:
+        running = {executor.submit(work, task): task for task in sorted(tasks, key=_size, reverse=True)}
+        for done in as_completed(running):
+            results.append(done.result())
+            progress("checking and merging", len(results), len(tasks))
+    results.sort(key=lambda one: one.la_code)
+    _check(results)
+    for one in results:
+        result.arrivals += one.arrivals + one.settled
+        result.holds += one.holds
+        result.waiting += one.waiting
+        result.notes += [f"{one.la_code}: {note}" for note in one.operator_notes]
+        for change, count in one.changes.items():
+            result.changes[change] = result.changes.get(change, 0) + count
+        if one.fault:
+            result.faults[one.la_code] = one.fault
+    result.head = _commit(hub, results, result.waiting)
+    return result
+
+
+def first_seen(hub: Hub) -> dict[tuple[str, str, str, str], datetime]:
+    """Since when each file that is waited for has had the bytes it has: (mailbox, folder, name, digest) -> instant."""
+    return {(w.mailbox, w.folder, w.name, w.digest): w.first_seen_at for w in hub.catalogue.waiting()}
+
+
+def wait_for(hub: Hub, file: Collected) -> bool:
+    """Whether an unreadable file may still be growing; it is remembered if so (FAULTS F01)."""
+    since = first_seen(hub).get((file.mailbox, file.folder, file.name, file.digest), hub.now)
+    if (hub.now - min(since, file.modified_at)).total_seconds() / 60 >= hub.settings.intake.partial_wait_minutes:
+        return False
+    waited = Waiting(mailbox=file.mailbox, folder=file.folder, name=file.name, digest=file.digest, first_seen_at=since)
+    hub.catalogue.wait_for([waited], gone=[waited])
+    return True
+
+
+def _size(task: LaTask) -> int:
+    return sum(candidate.arrival.size for candidate in task.candidates)
+
+
+def _tasks(hub: Hub, files: list[Collected], decisions: dict[int, Hold]) -> list[LaTask]:
+    """One task for every LA with something to settle: new files, a decision, or somebody who turns 18."""
+    number = hub.catalogue.next_arrival_id()
+    seen = first_seen(hub)
+    new: dict[str, list[Candidate]] = {}
+    for file in files:
+        key = (file.mailbox, file.folder, file.name, file.digest)
+        arrival = Arrival(
+            id=number,
+            partner=file.partner,
+            mailbox=file.mailbox,
+            folder=file.folder,
+            name=file.name,
+            digest=file.digest,
+            size=file.size,
+            modified_at=file.modified_at,
+            seen_at=hub.now,
+            state=FileState.HELD,
+        )
+        new.setdefault(file.partner, []).append(Candidate(arrival, seen.get(key, hub.now)))
+        number += 1
+
+    open_holds: dict[str, list[Hold]] = {}
+    for hold in hub.catalogue.holds():
+        open_holds.setdefault(hold.partner, []).append(decisions.get(hold.id, hold))
+    states = {version.la_code: version for version in hub.catalogue.las()}
+    due = {code for code, version in states.items() if version.next_age_out and version.next_age_out <= hub.business_date}
+    decided = {hold.partner for hold in decisions.values()}
+    return [
+        _task(hub, hub.partners[code], tuple(new.get(code, ())), open_holds.get(code, []))
+        for code in sorted(new.keys() | due | decided)
+        if code in hub.partners
+    ]
+
+
+def _task(hub: Hub, partner: Partner, new: tuple[Candidate, ...], holds: list[Hold]) -> LaTask:
+    held = {arrival.id: arrival for arrival in hub.catalogue.arrivals("partner = ? AND state = 'HELD'", (partner.code,))}
+    again = tuple(
+        Candidate(held[hold.arrival_id], held[hold.arrival_id].seen_at, hold=hold, released=hold.decision == "RELEASED")
+        for hold in holds
+        if hold.arrival_id in held
+    )
+    conflicts = [hold for hold in holds if hold.reason == "CONFLICT"]
+    certificates = certificates_of(hub, partner)
+    if isinstance(certificates, ConfigFault):
+        raise certificates
+    return LaTask(
+        partner=partner,
+        name=hub.la_name(partner.code),
+        certificates=certificates,
+        version=hub.catalogue.la(partner.code),
+        merged=hub.catalogue.merged_files(partner.code),
+        held_digests=frozenset(arrival.digest for arrival in held.values()),
+        brake=partner.brake or hub.settings.brake,
+        candidates=(*again, *new),
+        conflict_open=any(hold.decision is None for hold in conflicts),
+        decided=tuple(hold for hold in conflicts if hold.decision is not None),
+        notices=_key_notices(hub, certificates),
+    )
+
+
+def _key_notices(hub: Hub, certificates: dict[str, bytes]) -> tuple[Notice, ...]:
+    """Which of the LA's keys run out within the longest warning time (FAULTS F24)."""
+    furthest = max(hub.settings.warnings.key_expiry_days, default=0)
+    found = []
+    for fingerprint, certificate in certificates.items():
+        expires = inspect(certificate).expires
+        if expires is not None and (days := (expires.date() - hub.business_date).days) <= furthest:
+            text = f"Your key {fingerprint[-16:]} expires on {expires.date()}, in {days} days."
+            found.append(Notice(findings.KEY_EXPIRES.code, text, findings.KEY_EXPIRES.cure))
+    return tuple(found)
+
+
+def _check(results: list[LaResult]) -> None:
+    """Stop before the commit where the balance of an LA does not hold."""
+    for one in results:
+        for line in one.balances:
+            if line.opening + line.new + line.reopened - line.deleted - line.erased != line.closing:
+                raise Bug(
+                    f"The balance of {line.la_code} {line.plan_type} does not hold: rows would appear or vanish.",
+                    "Nothing was committed. Keep the home as it is and report this line.",
+                )
+
+
+def _commit(hub: Hub, results: list[LaResult], waiting: list[Candidate]) -> CommitHead | None:
+    what: dict[str, tuple[Any, ...]] = {
+        "versions": tuple(one.version for one in results if one.version),
+        "balances": tuple(line for one in results for line in one.balances),
+        "arrivals": tuple(arrival for one in results for arrival in one.arrivals),
+        "settled": tuple(arrival for one in results for arrival in one.settled),
+        "holds": tuple(hold for one in results for hold in one.holds),
+        "decided": tuple(hold for one in results for hold in one.decided),
+        "deliveries": tuple(delivery for one in results for delivery in one.deliveries),
+    }
+    still = {(c.arrival.mailbox, c.arrival.folder, c.arrival.name): _waiting(c) for c in waiting}
+    folders = {(partner.mailbox, inbound(partner)) for partner in hub.partners.values() if partner.kind is PartnerKind.LA}
+    before = [w for w in hub.catalogue.waiting() if (w.mailbox, w.folder) in folders]
+    gone = [w for w in before if still.get((w.mailbox, w.folder, w.name)) != w]
+    new = [w for w in still.values() if w not in before]
+    if gone or new:
+        hub.catalogue.wait_for(new, gone=gone)
+    return hub.commit("INTAKE", **what) if any(what.values()) else None
+
+
+def _waiting(candidate: Candidate) -> Waiting:
+    arrival = candidate.arrival
+    return Waiting(
+        mailbox=arrival.mailbox,
+        folder=arrival.folder,
+        name=arrival.name,
+        digest=arrival.digest,
+        first_seen_at=candidate.first_seen_at,
+    )

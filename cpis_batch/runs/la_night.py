@@ -1,0 +1,461 @@
+"""One LA's evening, in a worker process: open, read, check, place, merge, brake, answer. Nothing of it is true yet.
+
+The worker reads the LA's parts, writes new ones and sealed answers (named by content, durable), and tells the parent
+what to commit. A fault of the program stops this LA alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+
+from cpis_batch.business_time import business_date as date_in_england
+from cpis_batch.catalogue.records import Arrival, Balance, Hold, LaVersion
+from cpis_batch.delivery import outbox
+from cpis_batch.envelope.opening import open_message
+from cpis_batch.envelope.outcome import Opened, Refusal, Unopened
+from cpis_batch.envelope.sealing import seal
+from cpis_batch.intake import acknowledge, answering, findings
+from cpis_batch.intake.acknowledge import Answer, Notice
+from cpis_batch.intake.check import CheckContext, Verdict, check
+from cpis_batch.intake.file_facts import Header
+from cpis_batch.intake.findings import Finding
+from cpis_batch.intake.read import read_extract
+from cpis_batch.intake.sequence import Placement, place
+from cpis_batch.keystore import MasterKey
+from cpis_batch.register import guard, history, merge, view
+from cpis_batch.register.balance import balance
+from cpis_batch.register.digest import logical_digest
+from cpis_batch.register.schema import CHANGES, HISTORY, PLANS
+from cpis_batch.register.store import PartStore
+from cpis_batch.runs.task import Candidate, Keys, LaResult, LaTask, Rehearsed
+from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, PlanType
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A candidate whose sender is proven and whose text was read."""
+
+    candidate: Candidate
+    verdict: Verdict
+    header: Header
+    content: str
+    notices: tuple[Notice, ...]
+    signer: str
+
+
+class Evening:
+    """The state of one LA while its files are settled in the order of their sequence."""
+
+    def __init__(self, task: LaTask, common: Rehearsed, keys: Keys) -> None:
+        self.task, self.common, self.keys = task, common, keys
+        self.store = PartStore(common.home / "register", MasterKey(keys.master))
+        self.outbox = common.home / "outbox"
+        self.result = LaResult(task.partner.code)
+        self.version = task.version
+        self.merged = dict(task.merged)
+        self.plans = self.store.read(task.version.plans_part) if task.version else PLANS.empty_table()
+        self.opening = self.plans
+        self.past = (
+            self.store.read(task.version.history_part) if task.version and task.version.history_part else HISTORY.empty_table()
+        )
+        self.changes: list[pa.Table] = []
+        self.result.decided += task.decided
+        self.conflict = task.conflict_open
+        self.touched = False
+
+    def run(self) -> LaResult:
+        """Settle every candidate, let who is 18 age out, write the parts that changed."""
+        readable = [found for candidate in self.task.candidates if (found := self.open(candidate))]
+        for found in sorted(readable, key=lambda one: (one.header.sequence, one.header.extracted_at)):
+            self.settle(found)
+        if self.version and self.version.next_age_out and self.version.next_age_out <= self.common.business_date:
+            self.apply(merge.age_out(self.plans, business_date=self.common.business_date, known_at=self.common.now))
+        if self.touched:
+            self.write()
+        return self.result
+
+    # One file
+
+    def open(self, candidate: Candidate) -> Readable | None:
+        """Prove the sender, read and check; None where that already settles the file."""
+        arrival = candidate.arrival
+        if candidate.hold is None and (arrival.digest in self.task.held_digests or arrival.digest in self.digests()):
+            before = next(
+                (outcome for digest, outcome in self.merged.values() if digest == arrival.digest), FileOutcome.NONE_LOADED
+            )
+            self.finish(candidate, FileState.DUPLICATE, before, findings.ALREADY_HERE)
+            return None
+        path = self.common.home / "archive" / f"{arrival.digest}{outbox.SUFFIX}"
+        opened = open_message(path, gpg_home=self.keys.gpg_home, allowed=self.task.certificates, limits=self.common.limits)
+        if isinstance(opened, Unopened):
+            self.unopened(candidate, opened)
+            return None
+        reading = read_extract(opened.plaintext, line_bytes=self.common.limits.line_bytes)
+        content = answering.content_digest(opened.plaintext)
+        notices = self.key_notices(opened)
+        verdict = check(
+            reading,
+            CheckContext(
+                la_code=self.task.partner.code, environment=self.common.environment, business_date=self.common.business_date
+            ),
+        )
+        if candidate.hold and candidate.hold.decision == "REFUSED":
+            self.finish(
+                candidate,
+                FileState.REFUSED,
+                FileOutcome.NONE_LOADED,
+                findings.DECIDED_AGAINST,
+                verdict=verdict,
+                signer=opened.signer,
+            )
+            return None
+        header = verdict.header
+        if header is None or answering.refusal_code(verdict):
+            self.finish(candidate, FileState.REFUSED, verdict.file_outcome, None, verdict=verdict, signer=opened.signer)
+            return None
+        return Readable(candidate, verdict, header, content, notices, opened.signer)
+
+    def digests(self) -> set[str]:
+        """The digests of all files that were merged."""
+        return {digest for digest, _ in self.merged.values()}
+
+    def unopened(self, candidate: Candidate, opened: Unopened) -> None:
+        """Wait while the file may still be growing, else refuse it."""
+        self.result.operator_notes.append(f"arrival {candidate.arrival.id}: {opened.refusal}: {opened.operator_detail}")
+        quiet_since = min(candidate.first_seen_at, candidate.arrival.modified_at)
+        minutes = (self.common.now - quiet_since).total_seconds() / 60
+        if opened.refusal is Refusal.UNREADABLE and minutes < self.common.partial_wait_minutes:
+            self.result.waiting.append(candidate)
+            return
+        outcome = FileOutcome.UNREADABLE if opened.refusal is Refusal.UNREADABLE else FileOutcome.NONE_LOADED
+        self.finish(candidate, FileState.REFUSED, outcome, findings.OF_REFUSAL[opened.refusal])
+
+    def key_notices(self, opened: Opened) -> tuple[Notice, ...]:
+        """What the sender should know of its keys."""
+        if opened.sealed_to and opened.sealed_to != self.keys.current_hub:
+            return (*self.task.notices, answering.notice(findings.PREVIOUS_HUB_KEY))
+        return self.task.notices
+
+    def settle(self, found: Readable) -> None:
+        """Give a readable file its place, and merge it where that is its turn."""
+        header, arrival = found.header, found.candidate.arrival
+        released = found.candidate.released
+        placed = place(
+            header=header,
+            digest=arrival.digest,
+            last=self.version and (self.version.epoch, self.version.last_sequence, self.version.last_extracted_at),
+            merged={
+                sequence: digest
+                for (epoch, sequence), (digest, _) in self.merged.items()
+                if self.version and epoch == self.version.epoch
+            },
+        )
+        if placed is Placement.DUPLICATE:
+            self.finish(found.candidate, FileState.DUPLICATE, found.verdict.file_outcome, findings.ALREADY_HERE, found)
+        elif placed is Placement.STALE:
+            self.finish(found.candidate, FileState.STALE, FileOutcome.NONE_LOADED, findings.STALE, found)
+        elif placed is Placement.REFUSED:
+            self.conflict = True
+            self.finish(found.candidate, FileState.REFUSED, FileOutcome.NONE_LOADED, findings.REPEATED_SEQUENCE, found)
+            self.result.holds.append(self.new_hold(found.candidate, "CONFLICT", findings.REPEATED_SEQUENCE.cause))
+        elif self.conflict and not released:
+            self.hold(found, "PARTNER_HELD", (findings.PARTNER_HELD.cause,))
+        elif placed is Placement.HELD_GAP and not released:
+            self.hold(found, "GAP", (findings.GAP.cause,))
+        elif placed is Placement.HELD_RESET and not released:
+            self.hold(found, "RESET", (findings.RESET.cause,))
+        else:
+            self.take(found, placed, released=released)
+
+    def take(self, found: Readable, placed: Placement, *, released: bool) -> None:
+        """Merge into the LA's part, unless the brake holds the file."""
+        verdict, header, version = found.verdict, found.header, self.version
+        facts = merge.ExtractFacts(
+            la_code=self.task.partner.code,
+            kind=header.kind,
+            extracted_on=date_in_england(header.extracted_at),
+            source_file=found.candidate.arrival.digest,
+            rejected=verdict.rejected,
+        )
+        merged = merge.merge(
+            self.plans,
+            verdict.accepted,
+            facts,
+            history=self.past,
+            business_date=self.common.business_date,
+            known_at=self.common.now,
+            retention_days=self.common.retention_days,
+        )
+        if version and not released:
+            brakes = guard.assess(
+                self.plans,
+                merged.changes,
+                kind=header.kind,
+                rows=verdict.outcomes.num_rows,
+                usual_rows=version.usual_rows,
+                first=False,
+                business_date=self.common.business_date,
+                brake=self.task.brake,
+            )
+            if brakes:
+                self.hold(found, "BRAKE", tuple(brake.words for brake in brakes))
+                return
+        notices = list(found.notices)
+        if placed is Placement.MERGE_WITH_GAP or placed is Placement.HELD_GAP:
+            notices.append(answering.notice(findings.GAP))
+        if version and found.content == version.last_content:
+            notices.append(answering.notice(findings.HEARTBEAT))
+        self.apply(merged)
+        epoch = version.epoch if version else 1
+        if placed is Placement.HELD_RESET:
+            epoch += 1
+        self.version = self.state_after(found, epoch)
+        self.merged[(epoch, header.sequence)] = (found.candidate.arrival.digest, verdict.file_outcome)
+        self.finish(
+            found.candidate,
+            FileState.MERGED,
+            verdict.file_outcome,
+            None,
+            found,
+            changes=merged.changes,
+            notices=tuple(notices),
+            epoch=epoch,
+        )
+
+    def apply(self, merged: merge.Merged) -> None:
+        """Take a merge's result for the LA's state."""
+        self.plans = merged.plans
+        self.past = history.append(self.past, merged.closed)
+        self.changes.append(merged.changes)
+        self.touched = True
+
+    def hold(self, found: Readable, reason: str, words: tuple[str, ...]) -> None:
+        """Leave the file unapplied for a person or another file; told once for each reason."""
+        before = found.candidate.hold
+        if before and before.reason == reason:
+            return
+        arrival = self.described(found.candidate, FileState.HELD, None, None, found.verdict, found.signer)
+        if before:
+            self.result.decided.append(overtaken(before, self.common.now))
+        else:
+            self.result.arrivals.append(arrival)
+        self.result.holds.append(self.new_hold(found.candidate, reason, " ".join(words)))
+        self.answer(found.candidate, arrival, None, found.verdict, holds=words, notices=found.notices)
+
+    def new_hold(self, candidate: Candidate, reason: str, detail: str) -> Hold:
+        """A hold's line."""
+        return Hold(
+            arrival_id=candidate.arrival.id, partner=self.task.partner.code, reason=reason, detail=detail, made_at=self.common.now
+        )
+
+    def finish(
+        self,
+        candidate: Candidate,
+        state: FileState,
+        outcome: FileOutcome,
+        finding: Finding | None,
+        found: Readable | None = None,
+        *,
+        verdict: Verdict | None = None,
+        signer: str | None = None,
+        changes: pa.Table | None = None,
+        notices: tuple[Notice, ...] | None = None,
+        epoch: int | None = None,
+    ) -> None:
+        """Give a file its terminal state and its one acknowledgement."""
+        verdict = found.verdict if found else verdict
+        signer = found.signer if found else signer
+        arrival = self.described(candidate, state, outcome, finding, verdict, signer, epoch)
+        (self.result.settled if candidate.hold else self.result.arrivals).append(arrival)
+        if candidate.hold:
+            decided = candidate.hold if candidate.hold.decision else overtaken(candidate.hold, self.common.now)
+            self.result.decided.append(decided)
+        if notices is None:
+            notices = found.notices if found else self.task.notices
+        self.answer(candidate, arrival, finding, verdict, changes=changes, notices=notices)
+
+    def described(
+        self,
+        candidate: Candidate,
+        state: FileState,
+        outcome: FileOutcome | None,
+        finding: Finding | None,
+        verdict: Verdict | None,
+        signer: str | None,
+        epoch: int | None = None,
+    ) -> Arrival:
+        """The arrival's line with what is now known of it."""
+        header = verdict.header if verdict else None
+        arrival = msgspec.structs.replace(
+            candidate.arrival,
+            state=state,
+            file_outcome=outcome,
+            code=finding.code if finding else None,
+            signer=signer,
+            epoch=epoch,
+        )
+        if verdict:
+            loaded = state is FileState.MERGED
+            arrival = msgspec.structs.replace(
+                arrival,
+                code=arrival.code or answering.refusal_code(verdict),
+                records_loaded=verdict.accepted.num_rows if loaded else 0,
+                records_rejected=verdict.outcomes.num_rows - (verdict.accepted.num_rows if loaded else 0),
+                records_warned=answering.rows_warned(verdict),
+            )
+        if header:
+            arrival = msgspec.structs.replace(
+                arrival, sequence=header.sequence, kind=str(header.kind), extracted_at=header.extracted_at
+            )
+        return arrival
+
+    # The answer
+
+    def answer(
+        self,
+        candidate: Candidate,
+        arrival: Arrival,
+        finding: Finding | None,
+        verdict: Verdict | None,
+        *,
+        changes: pa.Table | None = None,
+        notices: tuple[Notice, ...] = (),
+        holds: tuple[str, ...] = (),
+    ) -> None:
+        """Render, seal to the LA, make durable in the outbox."""
+        final = arrival.file_outcome is not None
+        label = f"{arrival.sequence:08d}" if arrival.sequence >= 0 else "unread"
+        name = f"CPIS_{'ACK' if final else 'NOTICE'}_{self.task.partner.code}_{label}_{arrival.id:09d}.zip.pgp"
+        answer = Answer(
+            reference=name.removesuffix(".zip.pgp"),
+            la_code=self.task.partner.code,
+            la_name=self.task.name,
+            file_name=arrival.name,
+            file_digest=arrival.digest,
+            received_at=candidate.first_seen_at,
+            answered_at=self.common.now,
+            state=arrival.state,
+            outcome=arrival.file_outcome,
+            code=arrival.code,
+            sequence=arrival.sequence,
+            kind=verdict.header.kind if verdict and verdict.header else None,
+            extracted_at=arrival.extracted_at,
+            faults=answering.faults(finding if arrival.state is FileState.REFUSED else None, verdict),
+            outcomes=answering.row_outcomes(arrival.state, verdict),
+            changes=CHANGES.empty_table() if changes is None else changes,
+            missing=self.missing() if arrival.state is FileState.MERGED else acknowledge.MISSING.empty_table(),
+            notices=notices if arrival.state is not FileState.REFUSED else self.task.notices,
+            holds=holds,
+        )
+        sealed = seal(acknowledge.render(answer), recipients=list(self.task.certificates.values()), signer=self.keys.signer)
+        self.result.deliveries.append(
+            outbox.prepare(
+                self.outbox,
+                self.task.partner,
+                kind="ACKNOWLEDGEMENT" if final else "NOTICE",
+                purpose="Answer to a file of the recipient's own",
+                name=name,
+                sealed=sealed,
+                record_count=answer.outcomes.num_rows,
+                made_at=self.common.now,
+                arrival_id=arrival.id,
+            )
+        )
+
+    def missing(self) -> pa.Table:
+        """The open plans that the newest full extract left out, as the LA is told of them (acknowledge.MISSING)."""
+        return view.missing(self.plans, self.common.business_date).select(acknowledge.MISSING.names).cast(acknowledge.MISSING)
+
+    # The LA's new state
+
+    def state_after(self, found: Readable, epoch: int) -> LaVersion:
+        """The LA's line after a merge; parts and counts are put in by `write`."""
+        header, before = found.header, self.version
+        usual = found.verdict.outcomes.num_rows if header.kind is ExtractKind.FULL else (before.usual_rows if before else None)
+        return LaVersion(
+            la_code=self.task.partner.code,
+            plans_part="",
+            history_part=None,
+            logical_digest="",
+            row_count=0,
+            active_cpp=0,
+            active_lac=0,
+            active_ucpp=0,
+            missing=0,
+            missing_since=None,
+            next_age_out=None,
+            epoch=epoch,
+            last_sequence=header.sequence,
+            last_kind=header.kind,
+            last_extracted_at=header.extracted_at,
+            last_file=found.candidate.arrival.digest,
+            last_content=found.content,
+            usual_rows=usual,
+            office_phone=header.office_phone,
+            emergency_phone=header.emergency_phone,
+        )
+
+    def write(self) -> None:
+        """Write the parts, recount everything from them, and hold the balance."""
+        assert self.version is not None
+        active = view.active(self.plans, self.common.business_date)
+        by_type = {row["values"]: row["counts"] for row in active["plan_type"].value_counts().to_pylist()}
+        missing = self.missing()
+        since: date | None = min(missing["missing_since"].to_pylist(), default=None)
+        self.result.version = msgspec.structs.replace(
+            self.version,
+            plans_part=self.store.write(self.plans).digest,
+            history_part=self.store.write(self.past).digest if self.past.num_rows else None,
+            logical_digest=logical_digest(self.plans),
+            row_count=self.plans.num_rows,
+            active_cpp=by_type.get(PlanType.CPP, 0),
+            active_lac=by_type.get(PlanType.LAC, 0),
+            active_ucpp=by_type.get(PlanType.UCPP, 0),
+            missing=missing.num_rows,
+            missing_since=since,
+            next_age_out=merge.next_age_out(self.plans),
+        )
+        changes = pa.concat_tables(self.changes)
+        self.result.balances = tuple(
+            msgspec.convert(row, Balance)
+            for row in balance(self.task.partner.code, self.opening, self.plans, changes).to_pylist()
+        )
+        for value in changes["change"].value_counts().to_pylist():
+            if value["values"] != Change.CONFIRMED:
+                self.result.changes[value["values"]] = value["counts"]
+
+
+def overtaken(hold: Hold, now: datetime) -> Hold:
+    """A hold that events have decided."""
+    return msgspec.structs.replace(
+        hold, decision="OVERTAKEN", decided_at=now, decided_by="cpis-batch", decision_reason="settled by a later file"
+    )
+
+
+_worker: tuple[Rehearsed, Keys] | None = None
+
+
+def start_worker(common: Rehearsed, keys: Keys) -> None:
+    """What every worker process is given once."""
+    global _worker  # noqa: PLW0603 - a process pool's initializer has no other place to leave what its tasks need
+    _worker = (common, keys)
+
+
+def work(task: LaTask) -> LaResult:
+    """One LA's evening; a fault of the program is a value here, without the text of the exception, which may quote a record."""
+    assert _worker is not None
+    try:
+        return Evening(task, *_worker).run()
+    except Exception as fault:
+        if isinstance(fault, OSError) or type(fault).__module__.startswith("cpis_batch"):
+            raise
+        place_of = fault.__traceback__
+        while place_of and place_of.tb_next:
+            place_of = place_of.tb_next
+        where = f"{Path(place_of.tb_frame.f_code.co_filename).name}:{place_of.tb_lineno}" if place_of else "?"
+        return LaResult(task.partner.code, fault=f"{type(fault).__name__} at {where}")

@@ -1,0 +1,43 @@
+"""The run's log: JSON lines under `logs/`, a file a business date. Codes, counts and file digests; never a value of a record."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+_NAME = "cpis_batch"
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """One event: instant, level, what, and the fields given with `extra={"fields": {...}}`; control characters escaped."""
+        line = {"at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"), "level": record.levelname}
+        return json.dumps(line | {"event": record.getMessage()} | getattr(record, "fields", {}), ensure_ascii=True, default=str)
+
+
+def start(home: Path, business_date: date) -> None:
+    """Send the program's log to the file of the business date."""
+    folder = home / "logs"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    logger = logging.getLogger(_NAME)
+    stop()
+    handler = logging.FileHandler(folder / f"{business_date.isoformat()}.jsonl", encoding="ascii")
+    handler.setFormatter(_JsonLines())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def stop() -> None:
+    """Close the log."""
+    logger = logging.getLogger(_NAME)
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def event(what: str, level: int = logging.INFO, **fields: object) -> None:
+    """Write one event with its fields."""
+    logging.getLogger(_NAME).log(level, what, extra={"fields": fields})

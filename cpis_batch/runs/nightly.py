@@ -1,0 +1,168 @@
+"""The night: intake, access reports, whatever release is due, deliveries, what was collected. Each step may run again.
+
+The identity of a night is its business date. A second start finds nothing to take, nothing to report twice, no release
+due and nothing undelivered: it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cpis_batch.catalogue.records import Arrival, Release
+from cpis_batch.errors import CpisError, Exit, HostKeyFault
+from cpis_batch.runs import intake, log, release, reports
+from cpis_batch.runs.exchange import Servers
+from cpis_batch.runs.hub import Hub, opened
+from cpis_batch.vocabulary import FileState
+
+VERSION = "1.0"
+
+
+@dataclass(slots=True)
+class Night:
+    """What a run came to; `document` is its published form (specs/run/1.0)."""
+
+    kind: str
+    business_date: date
+    intake: intake.Intake = field(default_factory=intake.Intake)
+    reports: reports.Reports = field(default_factory=reports.Reports)
+    released: Release | None = None
+    delivered: int = 0
+    undelivered: dict[str, str] = field(default_factory=dict)
+    servers_down: dict[str, CpisError] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> Exit:
+        """DONE; PERSON_NEEDED for a hold, a partner in trouble, an undelivered file; the server's own where all are down."""
+        if any(isinstance(fault, HostKeyFault) for fault in self.servers_down.values()):
+            return Exit.HOST_KEY
+        if self.intake.faults:
+            return Exit.BUG
+        nothing_came = not self.intake.round.files and not self.delivered
+        if self.servers_down and nothing_came:
+            return next(iter(self.servers_down.values())).exit_code
+        needs = (
+            self.intake.holds,
+            self.intake.waiting,
+            self.intake.round.troubles,
+            self.servers_down,
+            self.undelivered,
+            self.reports.needs_a_person,
+            [arrival for arrival in self.intake.arrivals if arrival.state is FileState.REFUSED],
+        )
+        return Exit.PERSON_NEEDED if any(needs) else Exit.DONE
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """One object with the outcome of every file; versioned and only ever added to."""
+        return {
+            "version": VERSION,
+            "kind": self.kind,
+            "business_date": self.business_date,
+            "commit": self.intake.head.id if self.intake.head else None,
+            "files": [file_outcome(arrival) for arrival in self.intake.arrivals],
+            "waiting": [{"la": c.arrival.partner, "name": c.arrival.name} for c in self.intake.waiting],
+            "holds": [{"partner": hold.partner, "reason": hold.reason, "detail": hold.detail} for hold in self.intake.holds],
+            "changes": self.intake.changes,
+            "skipped": self.intake.round.skipped,
+            "partners_in_trouble": {trouble.partner: trouble.fault.message for trouble in self.intake.round.troubles},
+            "servers_down": {name: fault.message for name, fault in self.servers_down.items()},
+            "program_faults": self.intake.faults,
+            "access_reports": self.reports.sent,
+            "access_events": self.reports.counts,
+            "release": {"fortnight": f"{self.released.year:04}F{self.released.number:02}", "sent": self.released.sent,
+                        "unroutable": self.released.unroutable, "caught_up": self.released.caught_up} if self.released else None,
+            "delivered": self.delivered,
+            "undelivered": self.undelivered,
+            "exit_code": int(self.exit_code),
+        }  # fmt: skip
+
+
+def file_outcome(arrival: Arrival) -> dict[str, Any]:
+    """One LA file's outcome."""
+    records = {"CPR06": arrival.records_loaded, "CPR07": arrival.records_rejected}
+    return {
+        "la": arrival.partner,
+        "sequence": arrival.sequence,
+        "name": arrival.name,
+        "digest": arrival.digest,
+        "state": arrival.state,
+        "file_outcome": arrival.file_outcome,
+        "code": arrival.code,
+        "records": {outcome: count for outcome, count in records.items() if count is not None},
+        "records_warned": arrival.records_warned,
+    }
+
+
+def run(home: Path, *, kind: str, business_date: date, now: datetime, progress: intake.Progress = lambda *_: None) -> Night:
+    """Run `kind` (intake, nightly or fortnightly) in a home; the run's log and its line in the catalogue are written."""
+    steps: dict[str, Callable[[Hub, Servers, Night, intake.Progress], None]] = {
+        "intake": _intake,
+        "nightly": _nightly,
+        "fortnightly": _fortnightly,
+    }
+    night = Night(kind, business_date)
+    with (
+        opened(home, what=f"run {kind} of {business_date}", business_date=business_date, now=now) as hub,
+        Servers(hub) as servers,
+    ):
+        log.start(home, business_date)
+        number = hub.catalogue.start_run(kind, business_date, now)
+        log.event("run begins", run=number, kind=kind, business_date=business_date)
+        try:
+            steps[kind](hub, servers, night, progress)
+            progress("delivering", 0, 0)
+            delivered = 0
+
+            def one(count: int) -> None:
+                nonlocal delivered
+                delivered += count
+                progress("delivering", delivered, 0)
+
+            night.delivered, night.undelivered = servers.deliver(one)
+            servers.move_away()
+            servers.look_for_collected()
+            night.servers_down = servers.down
+            _note(night)
+            hub.catalogue.end_run(number, now, int(night.exit_code), msgspec.json.encode(night.document))
+        finally:
+            log.event("run ends", run=number, exit_code=int(night.exit_code))
+            log.stop()
+    return night
+
+
+def _intake(hub: Hub, servers: Servers, night: Night, progress: intake.Progress) -> None:
+    night.intake = intake.run(hub, servers, progress)
+
+
+def _nightly(hub: Hub, servers: Servers, night: Night, progress: intake.Progress) -> None:
+    _intake(hub, servers, night, progress)
+    night.reports = reports.run(hub, servers, progress)
+    night.released = release.run(hub, progress)
+
+
+def _fortnightly(hub: Hub, _: Servers, night: Night, progress: intake.Progress) -> None:
+    night.released = release.run(hub, progress)
+
+
+def _note(night: Night) -> None:
+    """What an operator reads in the log afterwards."""
+    for arrival in night.intake.arrivals:
+        log.event("file", la=arrival.partner, arrival=arrival.id, digest=arrival.digest, state=arrival.state,
+                  outcome=arrival.file_outcome, code=arrival.code, sequence=arrival.sequence)  # fmt: skip
+    for note in night.intake.notes:
+        log.event("envelope not opened", detail=note)
+    for hold in night.intake.holds:
+        log.event("held", la=hold.partner, reason=hold.reason, detail=hold.detail)
+    for trouble in night.intake.round.troubles:
+        log.event("partner in trouble", partner=trouble.partner, fault=trouble.fault.message)
+    for name, fault in night.servers_down.items():
+        log.event("server down", server=name, fault=fault.message)
+    for la, fault_text in night.intake.faults.items():
+        log.event("fault of the program", la=la, fault=fault_text)

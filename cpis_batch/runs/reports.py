@@ -1,0 +1,259 @@
+"""Access events in, access reports out: each told once to each LA that held a plan on its day, in one commit with the event.
+
+An event whose care setting nobody has listed yet waits: it is told to no LA until a person has said what the setting is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cpis_batch.access import answer, events, reference, render, report, withheld
+from cpis_batch.access.events import EventsReading
+from cpis_batch.access.schema import EVENTS, FAULTS
+from cpis_batch.business_time import text_of
+from cpis_batch.catalogue.records import Arrival, Delivery, EventPart
+from cpis_batch.delivery import outbox
+from cpis_batch.envelope.opening import open_message
+from cpis_batch.envelope.outcome import Refusal, Unopened
+from cpis_batch.envelope.sealing import seal
+from cpis_batch.errors import ConfigFault
+from cpis_batch.intake import acknowledge, findings
+from cpis_batch.intake.collect import Collected
+from cpis_batch.intake.findings import Finding
+from cpis_batch.partners import Partner, PartnerKind
+from cpis_batch.runs import log
+from cpis_batch.runs.exchange import Servers
+from cpis_batch.runs.hub import Hub, gpg_home
+from cpis_batch.runs.intake import Progress, certificates_of, wait_for
+from cpis_batch.vocabulary import FileOutcome, FileState
+
+_NAME = re.compile(r"CPIS_EVENTS_[0-9]{8}_[0-9]{8}T[0-9]{6}Z\.csv\.pgp")
+WAITING = "WAITING"  # in the place of a month: events that wait for their care setting to be listed
+PURPOSE = "Access to service notification: who in the NHS looked at the recipient's own children"
+_PLANS = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "child_id", "date_of_birth"]
+
+
+@dataclass(slots=True)
+class Reports:
+    """What the night's access events came to."""
+
+    sent: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    arrivals: list[Arrival] = field(default_factory=list)
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether an events file was refused, or events wait for their care setting, or an LA's report for its agreement."""
+        stuck = self.counts.get("waiting", 0) + self.counts.get("not_sent", 0)
+        return bool(stuck) or any(arrival.state is FileState.REFUSED for arrival in self.arrivals)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """One events file and what became of it."""
+
+    arrival: Arrival
+    reading: EventsReading
+
+
+def wanted(partner: Partner, name: str) -> bool:
+    """Whether a name in the national service's folder is of the format's grammar."""
+    return partner.kind is PartnerKind.NATIONAL and _NAME.fullmatch(name) is not None
+
+
+def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Reports:
+    """Take in what the national service has put down, and report it; everything of it in one commit."""
+    services = [
+        one for one in hub.under_agreement(PartnerKind.NATIONAL) if not isinstance(certificates_of(hub, one), ConfigFault)
+    ]
+    files = servers.collect(services, wanted).files
+    held = {part.month: part for part in hub.catalogue.event_parts()}
+    waiting = hub.store.read(held[WAITING].part) if WAITING in held else EVENTS.empty_table()
+    if not files and not waiting.num_rows:
+        return Reports()
+    known = reference.load(hub.home / "reference")
+    taken = _take(hub, files, known)
+    brought = pa.concat_tables([EVENTS.empty_table(), *(one.reading.events for one in taken)])
+    seen = [hub.store.read(part.part, ["event_id"])["event_id"] for month, part in held.items() if month != WAITING]
+    seen_ids = pa.chunked_array([chunk for column in seen for chunk in column.chunks], pa.string())
+    fresh = events.unseen(brought, seen_ids, waiting)
+    sifted = withheld.sift(fresh, known)
+    rows = report.report(sifted, hub.plans(columns=_PLANS), known)
+    result = Reports(arrivals=[one.arrival for one in taken])
+    result.counts = {"events": brought.num_rows, "new": fresh.num_rows - waiting.num_rows, "waiting": sifted.waiting.num_rows,
+                     "without_a_plan": report.untold(sifted, rows).num_rows}  # fmt: skip
+    deliveries = _answers(hub, taken, seen_ids) + _reports(hub, rows, result, progress)
+    settled = fresh.filter(pc.invert(pc.is_in(fresh["event_id"], sifted.waiting["event_id"])))
+    taken_from = {(arrival.folder, arrival.name) for arrival in result.arrivals}
+    head = hub.commit(
+        "EVENTS",
+        arrivals=tuple(result.arrivals),
+        deliveries=tuple(deliveries),
+        event_parts=tuple(_parts(hub, held, settled, sifted.waiting)),
+        forget=[waited for waited in hub.catalogue.waiting() if (waited.folder, waited.name) in taken_from],
+    )
+    log.event("access events", commit=head.id, **result.counts)
+    return result
+
+
+def _take(hub: Hub, files: list[Collected], known: reference.AccessReference) -> list[_Taken]:
+    """Open and read each file; one that may still be growing is waited for."""
+    taken: list[_Taken] = []
+    number = hub.catalogue.next_arrival_id()
+    with gpg_home(hub) as opener:
+        for file in files:
+            partner = hub.partners[file.partner]
+            arrival = Arrival(
+                id=number, partner=file.partner, mailbox=file.mailbox, folder=file.folder, name=file.name, digest=file.digest,
+                size=file.size, modified_at=file.modified_at, seen_at=hub.now, state=FileState.HELD,
+            )  # fmt: skip
+            if hub.catalogue.arrivals("partner = ? AND digest = ? AND state = 'MERGED'", (file.partner, file.digest)):
+                taken.append(_settled(arrival, FileState.DUPLICATE, EventsReading(FileOutcome.ALL_LOADED), findings.ALREADY_HERE))
+                number += 1
+                continue
+            certificates = certificates_of(hub, partner)
+            assert not isinstance(certificates, ConfigFault)
+            opened = open_message(
+                hub.home / "archive" / f"{file.digest}{outbox.SUFFIX}",
+                gpg_home=opener.path,
+                allowed=certificates,
+                limits=hub.settings.limits,
+            )
+            if isinstance(opened, Unopened):
+                log.event("envelope not opened", partner=partner.code, detail=opened.operator_detail)
+                if opened.refusal is Refusal.UNREADABLE and wait_for(hub, file):
+                    continue
+                outcome = FileOutcome.UNREADABLE if opened.refusal is Refusal.UNREADABLE else FileOutcome.NONE_LOADED
+                finding = findings.OF_REFUSAL[opened.refusal]
+                fault = {
+                    "line": None,
+                    "field": None,
+                    "code": finding.code,
+                    "severity": "ERROR",
+                    "cause": finding.cause,
+                    "cure": finding.cure,
+                }
+                reading = EventsReading(outcome, faults=pa.Table.from_pylist([fault], schema=FAULTS))
+                taken.append(_settled(arrival, FileState.REFUSED, reading, finding))
+            else:
+                reading = events.read_events(
+                    opened.plaintext,
+                    known,
+                    environment=hub.settings.service.environment,
+                    line_bytes=hub.settings.limits.line_bytes,
+                )
+                refused = reading.header is None or (reading.outcome is FileOutcome.NONE_LOADED and not reading.rows)
+                taken.append(
+                    _settled(arrival, FileState.REFUSED if refused else FileState.MERGED, reading, None, signer=opened.signer)
+                )
+            number += 1
+    return taken
+
+
+def _settled(
+    arrival: Arrival, state: FileState, reading: EventsReading, finding: Finding | None, signer: str | None = None
+) -> _Taken:
+    header = reading.header
+    return _Taken(
+        msgspec.structs.replace(
+            arrival,
+            state=state,
+            file_outcome=reading.outcome,
+            code=finding.code if finding else None,
+            sequence=header.sequence if header else -1,
+            extracted_at=header.extracted_at if header else None,
+            signer=signer,
+            records_loaded=reading.events.num_rows,
+            records_rejected=reading.rejected,
+        ),
+        reading,
+    )
+
+
+def _answers(hub: Hub, taken: list[_Taken], seen_ids: pa.ChunkedArray) -> list[Delivery]:
+    """The one acknowledgement of each events file, to the national service."""
+    deliveries = []
+    for one in taken:
+        arrival, partner = one.arrival, hub.partners[one.arrival.partner]
+        told = answer.EventsAnswer(
+            file_name=arrival.name,
+            file_digest=arrival.digest,
+            received_at=arrival.seen_at,
+            answered_at=hub.now,
+            reading=one.reading,
+            already_known=pc.sum(pc.is_in(one.reading.events["event_id"], seen_ids)).as_py() or 0,
+        )
+        bundled = acknowledge.bundle({"answer.csv": answer.to_csv(told), "answer.json": answer.to_json(told)})
+        label = f"{arrival.sequence:08d}" if arrival.sequence >= 0 else "unread"
+        deliveries.append(
+            outbox.prepare(
+                hub.home / "outbox",
+                partner,
+                kind="ACKNOWLEDGEMENT",
+                purpose="Answer to a file of the recipient's own",
+                name=f"CPIS_EVENTS_ACK_{label}_{arrival.id:09d}.zip.pgp",
+                sealed=_sealed(hub, partner, bundled),
+                record_count=one.reading.rows,
+                made_at=hub.now,
+                arrival_id=arrival.id,
+            )
+        )
+    return deliveries
+
+
+def _reports(hub: Hub, rows: pa.Table, result: Reports, progress: Progress) -> list[Delivery]:
+    """One report for every LA with something to be told, sealed to that LA alone."""
+    deliveries = []
+    parted = report.by_la(rows)
+    for done, (la_code, told) in enumerate(parted.items(), 1):
+        partner = hub.partners.get(la_code)
+        if (
+            partner is None
+            or not partner.agreement.covers(hub.business_date)
+            or isinstance(certificates_of(hub, partner), ConfigFault)
+        ):
+            result.counts["not_sent"] = result.counts.get("not_sent", 0) + told.num_rows
+            log.event("access report not sent: no agreement or no certificate", la=la_code, events=told.num_rows)
+            continue
+        bundled = acknowledge.bundle(render.render(told, la_code=la_code, la_name=hub.la_name(la_code)))
+        deliveries.append(
+            outbox.prepare(
+                hub.home / "outbox",
+                partner,
+                kind="ACCESS_REPORT",
+                purpose=PURPOSE,
+                name=f"CPIS_ACCESS_{la_code}_{text_of(hub.now).replace('-', '').replace(':', '')}.zip.pgp",
+                sealed=_sealed(hub, partner, bundled),
+                record_count=told.num_rows,
+                made_at=hub.now,
+            )
+        )
+        result.sent += 1
+        progress("access reports", done, len(parted))
+    return deliveries
+
+
+def _sealed(hub: Hub, partner: Partner, plaintext: bytes) -> bytes:
+    certificates = certificates_of(hub, partner)
+    if isinstance(certificates, ConfigFault):
+        raise certificates
+    return seal(plaintext, recipients=list(certificates.values()), signer=hub.hub_keys.current(hub.business_date).secret)
+
+
+def _parts(hub: Hub, held: dict[str, EventPart], settled: pa.Table, waiting: pa.Table) -> list[EventPart]:
+    """The events of each month that they add to, and those that wait."""
+    changed: list[EventPart] = []
+    months = pc.strftime(settled["accessed_at"], "%Y-%m")
+    for month in sorted(set(months.to_pylist())):
+        table = settled.filter(pc.equal(months, month))
+        if month in held:
+            table = pa.concat_tables([hub.store.read(held[month].part), table])
+        changed.append(EventPart(month=month, part=hub.store.write(table).digest, row_count=table.num_rows))
+    if waiting.num_rows or WAITING in held:
+        changed.append(EventPart(month=WAITING, part=hub.store.write(waiting).digest, row_count=waiting.num_rows))
+    return changed

@@ -1,0 +1,156 @@
+"""What stands, how old it is, and what needs a person: from the catalogue alone, without a key.
+
+The JSON form is specs/status/1.0/status.json-schema.json; it is versioned and only ever added to.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from cpis_batch.business_time import days_between, text_of
+from cpis_batch.catalogue import Catalogue
+from cpis_batch.catalogue.records import LaVersion
+from cpis_batch.config import Settings, Warnings
+from cpis_batch.partners import Partner, PartnerKind
+
+VERSION = "1.0"
+
+
+class Light(StrEnum):
+    """How an age stands against what is expected."""
+
+    GREEN = "GREEN"
+    AMBER = "AMBER"
+    RED = "RED"
+
+
+def light(days: float, amber: float, red: float) -> Light:
+    """Amber from `amber` days on, red from `red` days on."""
+    return Light.RED if days >= red else Light.AMBER if days >= amber else Light.GREEN
+
+
+def status(catalogue: Catalogue, settings: Settings, partners: dict[str, Partner], now: datetime) -> dict[str, Any]:
+    """The whole status as one document."""
+    head = catalogue.head()
+    versions = catalogue.las()
+    las = [_la(version, partners.get(version.la_code), settings.warnings, now) for version in versions]
+    seen = {version.la_code for version in versions}
+    never = sorted(code for code, partner in partners.items() if partner.kind is PartnerKind.LA and code not in seen)
+    las += [_never(partners[code]) for code in never]
+    uncollected = catalogue.deliveries("delivered_at IS NOT NULL AND collected_at IS NULL")
+    last_run = catalogue.table("SELECT kind, business_date, started_at, ended_at, exit_code FROM runs ORDER BY id DESC LIMIT 1")
+    return {
+        "version": VERSION,
+        "at": text_of(now),
+        "environment": settings.service.environment,
+        "commit": head.id if head else None,
+        "committed_at": text_of(head.made_at) if head else None,
+        "business_date": head.business_date if head else None,
+        "register_digest": head.register_digest if head else None,
+        "rows": sum(version.row_count for version in versions),
+        "children": head.children if head else 0,
+        "active": {
+            "CPP": sum(version.active_cpp for version in versions),
+            "LAC": sum(version.active_lac for version in versions),
+            "UCPP": sum(version.active_ucpp for version in versions),
+        },
+        "missing": sum(version.missing for version in versions),
+        "oldest_missing_since": min((version.missing_since for version in versions if version.missing_since), default=None),
+        "las": sorted(las, key=lambda la: la["code"]),
+        "files": {row["state"]: row["n"] for row in catalogue.table("SELECT state, count(*) AS n FROM arrivals GROUP BY state")},
+        "waiting": len(catalogue.waiting()),
+        "holds": len(catalogue.holds()),
+        "open_holds": [
+            {"id": hold.id, "partner": hold.partner, "reason": hold.reason, "since": text_of(hold.made_at), "detail": hold.detail}
+            for hold in catalogue.holds()
+        ],
+        "undelivered": int(catalogue.one("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL")),
+        "uncollected": len(uncollected),
+        "uncollected_late": _late(catalogue, settings.warnings, partners, now),
+        "imbalance": imbalance(catalogue),
+        "last_release": catalogue.one("SELECT printf('%04dF%02d', year, number) FROM release_current"),
+        "last_run": last_run[0] if last_run else None,
+    }
+
+
+def _la(version: LaVersion, partner: Partner | None, warnings: Warnings, now: datetime) -> dict[str, Any]:
+    age = days_between(version.last_extracted_at, now)
+    cadence = partner.cadence_days if partner else 1
+    return {
+        "code": version.la_code,
+        "name": partner.name if partner else None,
+        "last_file_at": text_of(version.last_extracted_at),
+        "age_days": age,
+        "lateness": light(age, cadence * warnings.late_amber, cadence * warnings.late_red),
+        "sequence": version.last_sequence,
+        "rows": version.row_count,
+        "active": {"CPP": version.active_cpp, "LAC": version.active_lac, "UCPP": version.active_ucpp},
+        "missing": version.missing,
+    }
+
+
+def _never(partner: Partner) -> dict[str, Any]:
+    """An LA that we have an agreement with and no file of."""
+    none = {"CPP": 0, "LAC": 0, "UCPP": 0}
+    return {
+        "code": partner.code,
+        "name": partner.name,
+        "last_file_at": None,
+        "age_days": None,
+        "lateness": Light.RED,
+        "sequence": None,
+        "rows": 0,
+        "active": none,
+        "missing": 0,
+    }
+
+
+def _late(catalogue: Catalogue, warnings: Warnings, partners: dict[str, Partner], now: datetime) -> list[dict[str, Any]]:
+    """CHIS units that have not collected what was delivered days ago (FAULTS F18)."""
+    lying = catalogue.deliveries(
+        "delivered_at IS NOT NULL AND collected_at IS NULL AND kind IN ('CHIS_EXTRACT', 'CHIS_MANIFEST')"
+    )
+    found = []
+    for delivery in lying:
+        assert delivery.delivered_at is not None
+        days = days_between(delivery.delivered_at, now)
+        colour = light(days, warnings.uncollected_amber_days, warnings.uncollected_red_days)
+        if colour is not Light.GREEN:
+            name = partners[delivery.partner].name if delivery.partner in partners else delivery.partner
+            found.append({"partner": delivery.partner, "name": name, "file": delivery.name, "days": days, "light": colour})
+    return found
+
+
+def imbalance(catalogue: Catalogue) -> int:
+    """Rows that appeared or vanished unaccounted for, over all commits and against what stands now; 0 where all is well."""
+    within = catalogue.one("SELECT coalesce(sum(abs(opening + new + reopened - deleted - erased - closing)), 0) FROM balances")
+    between = catalogue.one(
+        "SELECT coalesce(sum(abs(opening - before)), 0) FROM (SELECT opening, lag(closing, 1, 0)"
+        " OVER (PARTITION BY la_code, plan_type ORDER BY commit_id) AS before FROM balances)"
+    )
+    standing = catalogue.one(
+        "SELECT coalesce(sum(abs(row_count - coalesce((SELECT sum(closing) FROM balances AS b"
+        " WHERE b.la_code = v.la_code AND b.commit_id = v.commit_id), 0))), 0) FROM la_current AS v"
+    )
+    release = catalogue.one("SELECT coalesce(sum(abs(active - sent - unroutable)), 0) FROM releases")
+    return int(within) + int(between) + int(standing) + int(release)
+
+
+def needs_a_person(document: dict[str, Any]) -> list[str]:
+    """What in a status somebody has to look at, in words; empty where all is well."""
+    words = []
+    if document["imbalance"]:
+        words.append(
+            f"IMBALANCE: {document['imbalance']} rows are unaccounted for. Send nothing; run: cpis-batch register verify"
+        )
+    if document["holds"]:
+        words.append(f"{document['holds']} held: cpis-batch holds list")
+    if red := [la["code"] for la in document["las"] if la["lateness"] == Light.RED]:
+        words.append(f"{len(red)} authorities late (red): {', '.join(red[:8])}{' ...' if len(red) > 8 else ''}")
+    if document["undelivered"]:
+        words.append(f"{document['undelivered']} not delivered: cpis-batch deliveries --undelivered")
+    if late := document["uncollected_late"]:
+        words.append(f"{len(late)} CHIS files not collected: cpis-batch deliveries --uncollected")
+    return words
