@@ -62,6 +62,10 @@ class Sshd:
         assert self._process is not None
         return self._process.pid
 
+    def children(self) -> list[int]:
+        """The processes that serve its connections."""
+        return _children(self.pid)
+
     def settings(self, **changes: object) -> SftpServer:
         """The mailbox settings for this server."""
         given = {
@@ -113,7 +117,7 @@ class Sshd:
         """End the server and, with it, what it serves: sshd leaves its sessions alone otherwise."""
         if self._process is None:
             return
-        for child in _children(self._process.pid):
+        for child in self.children():
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGTERM)
         self._process.terminate()
