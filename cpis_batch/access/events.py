@@ -142,8 +142,8 @@ def _header(records: Records, environment: Environment) -> EventsHeader | Events
             FileOutcome.UNREADABLE, at, None, "CPE-002", "The file does not begin with one whole H line.",
             "Begin with the header and have it once. " + _AGAIN,
         )  # fmt: skip
-    given = dict(zip(_FORM.header.names[1:], values, strict=True))
-    if given["format"] != FORMAT:
+    given = dict(zip(_FORM.header.names[1:], values, strict=False))  # another version may have other fields
+    if given.get("format") != FORMAT:
         return _refuse(
             FileOutcome.UNREADABLE,
             at,
@@ -152,11 +152,13 @@ def _header(records: Records, environment: Environment) -> EventsHeader | Events
             "The header names another format.",
             f"Send {FORMAT} files alone here.",
         )
-    if given["version"] not in VERSIONS:
+    if given.get("version") not in VERSIONS:
         return _refuse(
             FileOutcome.VERSION_NOT_SUPPORTED, at, "version", "CPE-004", "We do not take this version of the format.",
             f"Send one of: {', '.join(VERSIONS)}.",
         )  # fmt: skip
+    if records.header.damage:
+        return _refuse(FileOutcome.UNREADABLE, at, None, "CPE-002", "The H line has too few or too many fields.", _AGAIN)
     extracted_at = _instant(given["extracted_at"])
     if not re.fullmatch("[0-9]{1,8}", given["sequence"]) or not int(given["sequence"]) or extracted_at is None:
         wrong = "sequence" if extracted_at else "extracted_at"
@@ -184,7 +186,7 @@ def _instant(text: str) -> datetime | None:
 
 def _trailer(records: Records, header: EventsHeader) -> EventsReading | None:
     values, lines = records.trailer.values, records.trailer.lines
-    if values is None or lines != (records.last_line,):
+    if values is None or records.trailer.damage or lines != (records.last_line,):
         return _refuse(
             FileOutcome.UNREADABLE, records.last_line, None, "CPE-007", "The file does not end with one whole T line.",
             "The file may have been cut short. " + _AGAIN, header,
