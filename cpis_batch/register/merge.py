@@ -82,11 +82,13 @@ WITH said AS (
         CASE WHEN "row" IS NULL THEN h.end_date ELSE s.end_date END AS end_date,
         CASE WHEN "row" IS NULL THEN h.end_basis WHEN s.end_date IS NOT NULL THEN 'LA' END AS end_basis
     FROM pairs
+), born AS (
+    SELECT *, {predicates.adult_on("said")} AS adult_on FROM said
 ), aged AS (
-    SELECT *, {predicates.ends_by_age("said", "$today")} AS grown,
-        CASE WHEN grown THEN {predicates.adult_on("said")} ELSE end_date END AS ends_on,
-        CASE WHEN grown THEN 'AGE' ELSE end_basis END AS ends_by
-    FROM said
+    SELECT *, {predicates.ends_by_age("born", "$today", "adult_on")} AS grown FROM born
+), ends AS (
+    SELECT *, CASE WHEN grown THEN adult_on ELSE end_date END AS ends_on, CASE WHEN grown THEN 'AGE' ELSE end_basis END AS ends_by
+    FROM aged
 ), judged AS (
     SELECT *,
         (h.start_date, h.end_date, h.date_of_birth) IS DISTINCT FROM (start_date, ends_on, date_of_birth) AS dates_differ,
@@ -111,13 +113,13 @@ WITH said AS (
                 OR nfc_normalize(h.given_name) <> nfc_normalize(s.given_name) THEN 'AMENDED'
             ELSE 'CONFIRMED'
         END AS change
-    FROM aged
+    FROM ends
 )
 SELECT plan, "row", s.line AS line, change, passed_over, ends_on AS end_date, ends_by AS end_basis,
     coalesce(h.start_date <> s.start_date, false) AS start_moved,
     coalesce(change = 'AMENDED' AND dates_differ, false) AS redated,
     coalesce({predicates.active("h", "$today")}, false) AS was_active,
-    coalesce(change <> 'DELETED', true) AND {predicates.active("judged", "$today")} AS is_active,
+    coalesce(change <> 'DELETED', true) AND {predicates.active("judged", "$today", "adult_on")} AS is_active,
     CASE WHEN "row" IS NULL THEN h.last_confirmed_on ELSE greatest(h.last_confirmed_on, $extracted_on) END AS last_confirmed_on,
     CASE
         WHEN change = 'MISSING' THEN coalesce(h.missing_since, $extracted_on)
