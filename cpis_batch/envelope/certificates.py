@@ -57,6 +57,14 @@ class Certificate:
             return False
         return True
 
+    def gnupg_can_read(self, now: datetime) -> bool:
+        """Whether GnuPG 2.2 and 2.4 can read what is sealed to it: False where it asks for encryption of version 2 (RFC 9580)."""
+        try:
+            message = encrypt(b"", recipients=[recipient(self.data, now)], armor=False)
+        except KeyFault:
+            return False
+        return any(packet.tag == Tag.SEIP and packet.body[:1] == b"\x01" for packet in PacketPile.from_bytes(message))
+
     @property
     def armored(self) -> bytes:
         """It as text, the form in which people pass it on."""

@@ -10,9 +10,11 @@ A key signs from its `from` on, until a later one takes over. It is accepted for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -25,14 +27,16 @@ FOLDER = "keys/hub"
 LIST = "hub.toml"
 
 
-class _Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key of the hub as `hub.toml` has it, its days both included."""
+
     fingerprint: str
     starts: date = msgspec.field(name="from")
     ends: date = msgspec.field(name="to")
 
 
 class _Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    keys: tuple[_Listed, ...] = ()
+    keys: tuple[Listed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ class HubKey:
     secret: bytes = field(repr=False)
 
 
+_Dated = TypeVar("_Dated", Listed, HubKey)
+
+
 @dataclass(frozen=True, slots=True)
 class HubKeys:
     """The hub's keys, the oldest first."""
@@ -54,31 +61,41 @@ class HubKeys:
 
     def current(self, day: date) -> HubKey:
         """The key that signs on `day`: of those that have begun and not run out, the latest. KeyFault where there is none."""
-        begun = [key for key in self.keys if key.starts <= day <= key.ends]
-        if not begun:
-            raise KeyFault(f"The hub has no OpenPGP key for {day}.", "Run: cpis-batch keys make hub")
-        return begun[-1]
+        return signing(self.keys, day)
 
     def accepted(self, day: date) -> tuple[HubKey, ...]:
         """The keys that messages may be sealed to on `day`."""
         return tuple(key for key in self.keys if day <= key.ends)
 
 
+def signing(keys: Sequence[_Dated], day: date) -> _Dated:
+    """Of keys, the oldest first, the one that signs on `day`. KeyFault where there is none."""
+    begun = [key for key in keys if key.starts <= day <= key.ends]
+    if not begun:
+        raise KeyFault(f"The hub has no OpenPGP key for {day}.", "Run: cpis-batch keys make hub")
+    return begun[-1]
+
+
 def load(home: Path, master: MasterKey) -> HubKeys:
     """All keys that `hub.toml` lists, unwrapped. KeyFault where a file is missing, open to others, altered or of another key."""
     keys = []
-    for listed in _listed(home):
-        path = home / FOLDER / f"{listed.fingerprint}.key"
-        secret = master.unwrap(config.private_bytes(path), _label(listed.fingerprint))
-        try:
-            data = path.with_suffix(".asc").read_bytes()
-        except OSError as fault:
-            raise KeyFault(
-                f"Cannot read the hub's certificate {listed.fingerprint}: {fault.strerror}.", "Restore it from the backup."
-            ) from fault
-        certificate = certificates.keyring({listed.fingerprint: data})
-        keys.append(HubKey(listed.fingerprint, listed.starts, listed.ends, certificate, secret))
+    for entry in listed(home):
+        path = home / FOLDER / f"{entry.fingerprint}.key"
+        secret = master.unwrap(config.private_bytes(path), _label(entry.fingerprint))
+        keys.append(HubKey(entry.fingerprint, entry.starts, entry.ends, certificate(home, entry), secret))
     return HubKeys(tuple(keys))
+
+
+def certificate(home: Path, entry: Listed) -> bytes:
+    """The certificate of a listed key, in binary. KeyFault where it is missing or of another key."""
+    path = home / FOLDER / f"{entry.fingerprint}.asc"
+    try:
+        data = path.read_bytes()
+    except OSError as fault:
+        raise KeyFault(
+            f"Cannot read the hub's certificate {path}: {fault.strerror}.", "Restore it from the backup of the home."
+        ) from fault
+    return certificates.keyring({entry.fingerprint: data})
 
 
 def make(home: Path, master: MasterKey, *, user_id: str, starts: date, ends: date, overlap_days: int = 60) -> HubKey:
@@ -87,32 +104,33 @@ def make(home: Path, master: MasterKey, *, user_id: str, starts: date, ends: dat
     The files of the key are durable before `hub.toml` names it. UsageFault where the days make no sense or a key already
     begins on that day or later.
     """
-    listed = _listed(home)
+    known = listed(home)
     if not starts < ends:
         raise UsageFault(f"A key from {starts} to {ends} is never good.", "Name a later --to.")
-    if listed and listed[-1].starts >= starts:
-        raise UsageFault(f"The hub has a key that begins on {listed[-1].starts}; a new one begins later.", "Name a later --from.")
+    if known and known[-1].starts >= starts:
+        raise UsageFault(f"The hub has a key that begins on {known[-1].starts}; a new one begins later.", "Name a later --from.")
     (pair,) = certificates.generate([user_id], expires=ends)
-    certificate = certificates.inspect(pair.certificate)
-    fingerprint = certificate.fingerprint
+    made = certificates.inspect(pair.certificate)
+    fingerprint = made.fingerprint
     folder = home / FOLDER
     files.write(folder / f"{fingerprint}.key", master.wrap(pair.secret, _label(fingerprint)), mode=0o600)
-    files.write(folder / f"{fingerprint}.asc", certificate.armored, mode=0o644)
+    files.write(folder / f"{fingerprint}.asc", made.armored, mode=0o644)
     last = starts + timedelta(days=overlap_days)
-    kept = [_Listed(key.fingerprint, key.starts, min(key.ends, last)) for key in listed]
-    text = "".join(_entry(key) for key in [*kept, _Listed(fingerprint, starts, ends)])
+    kept = [Listed(key.fingerprint, key.starts, min(key.ends, last)) for key in known]
+    text = "".join(_entry(key) for key in [*kept, Listed(fingerprint, starts, ends)])
     files.write(folder / LIST, f"# The hub's OpenPGP keys: keys make hub\n{text}".encode())
     return HubKey(fingerprint, starts, ends, pair.certificate, pair.secret)
 
 
-def _listed(home: Path) -> list[_Listed]:
+def listed(home: Path) -> list[Listed]:
+    """The keys that `hub.toml` lists, the oldest first; none where there is no such file."""
     path = home / FOLDER / LIST
     if not path.exists():
         return []
     return sorted(config.read_toml(path, _Listing).keys, key=lambda key: key.starts)
 
 
-def _entry(key: _Listed) -> str:
+def _entry(key: Listed) -> str:
     return f'\n[[keys]]\nfingerprint = "{key.fingerprint}"\nfrom = {key.starts}\nto = {key.ends}\n'
 
 
