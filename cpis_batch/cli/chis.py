@@ -42,6 +42,7 @@ def open_(
     import msgspec
 
     from cpis_batch import files
+    from cpis_batch.envelope.certificates import inspect
     from cpis_batch.envelope.desk import open_at_desk
     from cpis_batch.envelope.outcome import Unopened
     from cpis_batch.errors import InputRefused, UsageFault
@@ -49,7 +50,8 @@ def open_(
     target = out or file.with_suffix("")
     if target.exists():
         raise UsageFault(f"{target} is there already.", "Move it away, or name another file with --out.")
-    secret, senders = key_file.read_bytes(), [hub_file.read_bytes()]
+    secret, hub = key_file.read_bytes(), hub_file.read_bytes()
+    senders = {inspect(hub).fingerprint: hub}
     phrase = click.prompt("Password", hide_input=True) if password else None
 
     def opened(path: Path) -> bytes:

@@ -25,7 +25,7 @@ from cpis_batch.intake.check import CheckContext, Verdict, check
 from cpis_batch.intake.file_facts import Header
 from cpis_batch.intake.findings import Finding
 from cpis_batch.intake.read import read_extract
-from cpis_batch.intake.sequence import Placement, place
+from cpis_batch.intake.sequence import Last, Placement, place
 from cpis_batch.keystore import MasterKey
 from cpis_batch.register import guard, history, merge, view
 from cpis_batch.register.balance import balance
@@ -145,15 +145,14 @@ class Evening:
         """Give a readable file its place, and merge it where that is its turn."""
         header, arrival = found.header, found.candidate.arrival
         released = found.candidate.released
+        version = self.version
         placed = place(
-            header=header,
+            kind=header.kind,
+            sequence=header.sequence,
+            extracted_at=header.extracted_at,
             digest=arrival.digest,
-            last=self.version and (self.version.epoch, self.version.last_sequence, self.version.last_extracted_at),
-            merged={
-                sequence: digest
-                for (epoch, sequence), (digest, _) in self.merged.items()
-                if self.version and epoch == self.version.epoch
-            },
+            last=Last(version.last_sequence, version.last_extracted_at) if version else None,
+            merged={number: digest for (epoch, number), (digest, _) in self.merged.items() if version and epoch == version.epoch},
         )
         if placed is Placement.DUPLICATE:
             self.finish(found.candidate, FileState.DUPLICATE, found.verdict.file_outcome, findings.ALREADY_HERE, found)
