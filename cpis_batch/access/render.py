@@ -1,14 +1,16 @@
 """The access report as an authority gets it: a CSV for programs, a page for people (specs/access-report/1.0).
 
 Both hold the same rows and nothing else. The CSV is never altered to suit a spreadsheet; on the page every value is text.
+The page's few counts are made in Python, since it walks the rows anyway: three queries an authority took ten times as long.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 from cpis_batch import csv_text, pages
-from cpis_batch.engine import query
 from cpis_batch.errors import Bug
 from cpis_batch.spec import table_schema
 
@@ -33,36 +35,42 @@ def render_csv(rows: pa.Table, *, la_code: str) -> bytes:
 def render_html(rows: pa.Table, *, la_code: str, la_name: str) -> bytes:
     """REPORT rows as a page: what happened in a sentence, every access by time, counts by setting and by organisation."""
     _only(rows, la_code)
-    total = query(
-        """
-        SELECT count(*) AS accesses, count(DISTINCT nhs_number) AS people, count(DISTINCT organisation_code) AS organisations,
-            count(*) FILTER (out_of_area = 'Y') AS out_of_area, count(*) FILTER (out_of_area IS NULL) AS area_unknown,
-            min(accessed_at) AS first, max(accessed_at) AS last, any_value(report_id) AS report_id
-        FROM rows
-        """,
-        {"rows": rows},
-    ).to_pylist()[0]
+    looks = rows.to_pylist()
+    total = {
+        "accesses": len(looks),
+        "people": len({look["nhs_number"] for look in looks}),
+        "organisations": len({look["organisation_code"] for look in looks}),
+        "out_of_area": sum(look["out_of_area"] == "Y" for look in looks),
+        "area_unknown": sum(look["out_of_area"] is None for look in looks),
+        "first": min(look["accessed_at"] for look in looks),
+        "last": max(look["accessed_at"] for look in looks),
+        "report_id": looks[0]["report_id"],
+    }
     return pages.page(
         "access_report.html",
         la_code=la_code,
         la_name=la_name,
         total=total,
-        rows=rows.to_pylist(),
-        settings=_tally(rows, "care_setting_code", "care_setting"),
-        organisations=_tally(rows, "organisation_code", "organisation_name"),
+        rows=looks,
+        settings=_tally(looks, "care_setting_code", "care_setting"),
+        organisations=_tally(looks, "organisation_code", "organisation_name"),
         plan_words=PLAN_WORDS,
     )
 
 
-def _tally(rows: pa.Table, code: str, name: str) -> list[dict[str, object]]:
-    """Accesses and people by `code`, most first."""
-    tallied: list[dict[str, object]] = query(
-        f"""SELECT {code} AS code, coalesce(min({name}), {code}) AS name,
-                count(*) AS accesses, count(DISTINCT nhs_number) AS people
-            FROM rows GROUP BY {code} ORDER BY accesses DESC, name, code""",
-        {"rows": rows},
-    ).to_pylist()
-    return tallied
+def _tally(looks: list[dict[str, Any]], code: str, name: str) -> list[dict[str, Any]]:
+    """Accesses and people by `code`, most first; its name is the first given."""
+    people: dict[str, list[str]] = {}
+    names: dict[str, str] = {}
+    for look in looks:
+        people.setdefault(look[code], []).append(look["nhs_number"])
+        if look[name]:
+            names.setdefault(look[code], look[name])
+    tallied: list[dict[str, Any]] = [
+        {"code": key, "name": names.get(key, key), "accesses": len(numbers), "people": len(set(numbers))}
+        for key, numbers in people.items()
+    ]
+    return sorted(tallied, key=lambda line: (-line["accesses"], line["name"], line["code"]))
 
 
 def _only(rows: pa.Table, la_code: str) -> None:

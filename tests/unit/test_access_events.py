@@ -1,12 +1,16 @@
 """What a file of access events comes to, row by row."""
 
 import csv
+import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import frictionless
 import pyarrow as pa
 import pytest
 
+from cpis_batch import access, spec
 from cpis_batch.access.event_rules import RULES
 from cpis_batch.access.events import unseen
 from cpis_batch.vocabulary import Environment, FileOutcome
@@ -117,3 +121,35 @@ def test_what_waited_is_looked_at_again_and_gives_way_to_what_was_sent_since():
     waiting = events([event(1, care_setting="POP-UP"), event(2, care_setting="POP-UP")])
     found = unseen(events([event(2, line=500, care_setting="SARC")]), pa.array([], pa.string()), waiting)
     assert {row["event_id"]: row["care_setting"] for row in found.to_pylist()} == {"e-1": "POP-UP", "e-2": "SARC"}
+
+
+def test_every_code_stands_on_the_page_of_the_format():
+    page = (spec.folder() / "access-events" / "1.0" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| CPE-([0-9, ]+) \|", page, re.MULTILINE)
+    on_page = {f"CPE-{number}" for row in rows for number in row.split(", ")}
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(access.__file__).parent.glob("event*.py"))
+    assert on_page == set(re.findall(r"CPE-[0-9]{3}", source))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(spec.folder().glob("access-*/1.0/*.schema.json")), ids=lambda path: f"{path.parts[-3]}-{path.stem}"
+)
+def test_the_schemas_are_table_schemas(path):
+    assert frictionless.Schema.from_descriptor(str(path)).field_names
+
+
+def _schema(name: str, part: str) -> frictionless.Schema:
+    return frictionless.Schema.from_descriptor(json.loads((spec.folder() / name / "1.0" / f"{part}.schema.json").read_bytes()))
+
+
+def test_the_examples_fit_their_schemas_as_another_reader_of_table_schemas_sees_them():
+    lines = [line for line in (SAMPLES / "valid.csv").read_text(encoding="utf-8").splitlines() if line.startswith("D,")]
+    detail = _schema("access-events", "detail")
+    tables = [([detail.field_names, *csv.reader(lines)], detail)]
+    for path in (SAMPLES.parent / "access-report").glob("*/access-report.csv"):
+        with path.open(encoding="utf-8", newline="") as opened:
+            tables.append(([*csv.reader(opened)], _schema("access-report", "report")))
+    assert len(tables) == 3
+    for rows, schema in tables:
+        found = frictionless.Resource(rows, schema=schema).validate()
+        assert found.valid, found.flatten(["rowNumber", "fieldName", "type"])
