@@ -1,0 +1,57 @@
+"""`files.new_file`: whole and durable, or not there."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+import pytest
+
+from cpis_batch import files
+from cpis_batch.errors import DiskFault
+
+
+def test_a_new_file_holds_what_was_written_and_only_its_owner_reads_it(tmp_path):
+    with files.new_file(tmp_path / "a") as stream:
+        stream.write(b"one")
+        stream.write(b"two")
+    assert (tmp_path / "a").read_bytes() == b"onetwo"
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+
+
+def test_its_bytes_are_on_the_disk_before_the_block_is_left(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_size))
+    with files.new_file(tmp_path / "a") as stream:
+        stream.write(b"sealed")
+    assert synced == [6]
+
+
+@pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
+def test_nothing_is_left_of_a_file_whose_writing_failed(tmp_path, fault):
+    def written_in_part() -> None:
+        with files.new_file(tmp_path / "a") as stream:
+            stream.write(b"part")
+            raise fault
+
+    with pytest.raises(fault):
+        written_in_part()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_there_is_left_alone(tmp_path):
+    (tmp_path / "a").write_bytes(b"ours")
+    with pytest.raises(FileExistsError), files.new_file(tmp_path / "a"):
+        pass
+    assert (tmp_path / "a").read_bytes() == b"ours"
+
+
+def test_f60_a_disk_that_refuses_says_how_much_is_needed_and_keeps_no_part(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(DiskFault, match="5,000 bytes are needed"), files.new_file(tmp_path / "a", needed=5000) as stream:
+            stream.write(bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
