@@ -14,6 +14,7 @@ import pyarrow as pa
 from cpis_batch.csv_text import to_csv
 from cpis_batch.engine import query
 from cpis_batch.errors import Bug
+from cpis_batch.extracts.batches import batches, split
 from cpis_batch.extracts.schedule import Fortnight
 from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import ExtractChange
@@ -98,7 +99,11 @@ def build(routed: pa.Table, previous: pa.Table | None, la_state: pa.Table) -> pa
         codes = ", ".join(sorted(astray["la_code"].to_pylist())[:5])
         raise Bug(f"CHIS extract: authorities with plans have no state, or two: {codes}.", "Nothing was released.")
     before = EXTRACT.empty_table() if previous is None else previous
-    return query(_BUILD, {"routed": routed, "previous": before, "la_state": la_state}).cast(EXTRACT)
+    built = [
+        query(_BUILD, {"routed": some, "previous": some_before, "la_state": la_state}).cast(EXTRACT)
+        for some, some_before in batches(routed, before)
+    ]
+    return pa.concat_tables([EXTRACT.empty_table(), *built])
 
 
 def by_unit(extract: pa.Table, units: Collection[str]) -> dict[str, pa.Table]:
@@ -106,12 +111,7 @@ def by_unit(extract: pa.Table, units: Collection[str]) -> dict[str, pa.Table]:
 
     The latter is a unit that is closed, or that a home's tables no longer have, and whose flags have to come down.
     """
-    counted = query("SELECT chis_code, count(*) AS n FROM extract GROUP BY ALL ORDER BY chis_code", {"extract": extract})
-    files: dict[str, pa.Table] = {}
-    start = 0
-    for code, count in zip(counted["chis_code"].to_pylist(), counted["n"].to_pylist(), strict=True):
-        files[code] = extract.slice(start, count)
-        start += count
+    files = split(extract)
     return {code: files.get(code, EXTRACT.empty_table()) for code in sorted({*units, *files})}
 
 

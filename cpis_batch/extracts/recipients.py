@@ -16,6 +16,7 @@ from pyarrow import csv
 
 from cpis_batch.engine import query
 from cpis_batch.errors import Bug
+from cpis_batch.extracts.batches import batches
 from cpis_batch.extracts.chis import EXTRACT, FORMAT, VERSION
 from cpis_batch.extracts.routing import Reference, route
 from cpis_batch.spec import table_schema
@@ -31,18 +32,15 @@ _PERSON = "chis_code, la_code, nhs_number, plan_type"
 # Each must find nothing. `sent` are the rows of the files with the unit whose file it is, `due` what the register says,
 # `before` what each unit shows since the release before.
 _AMISS = {
-    "rows that the register does not route to this unit": f"""
-        SELECT chis_code FROM shown ANTI JOIN due USING ({_ROW})""",
-    "rows that the register routes to this unit and that are not in its file": f"""
-        SELECT chis_code FROM due ANTI JOIN shown USING ({_ROW})""",
-    "rows more than once": f"""
-        SELECT chis_code FROM sent GROUP BY {_PLAN} HAVING count(*) > 1""",
-    "ceased rows that this unit did not have": f"""
-        SELECT chis_code FROM ceased ANTI JOIN before USING ({_PLAN})""",
+    "rows that the register does not route to this unit": f"FROM shown ANTI JOIN due USING ({_ROW})",
+    "rows that the register routes to this unit and that are not in its file": f"FROM due ANTI JOIN shown USING ({_ROW})",
+    "rows more than once": f"FROM (SELECT {_PLAN} FROM sent GROUP BY {_PLAN} HAVING count(*) > 1)",
+    "ceased rows that this unit did not have": f"FROM ceased ANTI JOIN before USING ({_PLAN})",
     "rows that this unit had and is told nothing of": f"""
-        SELECT chis_code FROM before ANTI JOIN sent USING ({_PLAN})
-        ANTI JOIN (SELECT * FROM sent WHERE change = '{ExtractChange.CHANGED}') AS changed USING ({_PERSON})""",
+        FROM before ANTI JOIN sent USING ({_PLAN})
+        ANTI JOIN (FROM sent WHERE change = '{ExtractChange.CHANGED}') AS changed USING ({_PERSON})""",
 }
+_CEASED = f"change = '{ExtractChange.CEASED}'"
 
 
 def check_recipients(
@@ -60,27 +58,30 @@ def check_recipients(
     Bug, naming units and counts and no row, on the first kind of mismatch (F20).
     """
     sent = pa.concat_tables([_NOTHING, *(_rows(unit, data) for unit, data in files.items())])
+    due = route(active, persons, reference, on=on, policy=policy).rows
     before = EXTRACT.empty_table() if previous is None else previous
-    ceased = f"change = '{ExtractChange.CEASED}'"
-    tables = {
-        "sent": sent,
-        "shown": query(f"SELECT * FROM sent WHERE NOT {ceased}", {"sent": sent}),
-        "ceased": query(f"SELECT * FROM sent WHERE {ceased}", {"sent": sent}),
-        "due": route(active, persons, reference, on=on, policy=policy).rows,
-        "before": query(f"SELECT {_PLAN} FROM previous WHERE NOT {ceased}", {"previous": before}),
-    }
-    for what, sql in _AMISS.items():
-        found = query(f"SELECT chis_code, count(*) AS n FROM ({sql}) AS amiss GROUP BY ALL ORDER BY chis_code", tables)
-        if found.num_rows:
-            units = ", ".join(f"{row['chis_code']} ({row['n']})" for row in found.to_pylist())
-            raise Bug(f"CHIS extracts: {what}: {units}.", _ADVICE)
+    amiss: dict[str, list[str]] = {what: [] for what in _AMISS}
+    for some_sent, some_due, some_before in batches(sent, due, before):
+        tables = {
+            "sent": some_sent,
+            "shown": query(f"FROM sent WHERE NOT {_CEASED}", {"sent": some_sent}),
+            "ceased": query(f"FROM sent WHERE {_CEASED}", {"sent": some_sent}),
+            "due": some_due,
+            "before": query(f"FROM had WHERE NOT {_CEASED}", {"had": some_before}),
+        }
+        for what, rows in _AMISS.items():
+            found = query(f"SELECT chis_code, count(*) AS n {rows} GROUP BY ALL ORDER BY chis_code", tables)
+            amiss[what] += [f"{row['chis_code']} ({row['n']:,})" for row in found.to_pylist()]
+    for what, units in amiss.items():
+        if units:
+            raise Bug(f"CHIS extracts: {what}: {', '.join(units)}.", _ADVICE)
 
 
 def check_balance(active: pa.Table, extract: pa.Table, unroutable: pa.Table) -> None:
     """Hold that active rows = distinct rows in the extracts + unroutable rows (DESIGN, rule 4); Bug with the three counts."""
     shown = query(
         f"""SELECT DISTINCT la_code, nhs_number, plan_type, start_date FROM extract
-            WHERE change <> '{ExtractChange.CEASED}'""",
+            WHERE NOT {_CEASED}""",
         {"extract": extract},
     ).num_rows
     if active.num_rows != shown + unroutable.num_rows:

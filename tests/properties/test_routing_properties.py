@@ -105,7 +105,7 @@ def dated(rows: list[dict], *names: str) -> pa.Table:
     return pa.Table.from_pylist(rows, schema)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     plans=plans,
     people=persons,
