@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -59,8 +60,13 @@ def phone(la_code: str, which: int) -> str:
 
 
 def body(plans: pa.Table) -> bytes:
-    """The D records of `plans` (columns: at least FIELDS), quoted only where a comma or a quote asks for it."""
-    lines = pc.binary_join_element_wise("D", *(_quoted(plans[name]) for name in FIELDS), ",")
+    """The D records of `plans` (columns: at least FIELDS)."""
+    return records([plans[name] for name in FIELDS])
+
+
+def records(columns: Sequence[pa.ChunkedArray]) -> bytes:
+    """D records of these columns, quoted only where a comma or a quote asks for it."""
+    lines = pc.binary_join_element_wise("D", *map(_quoted, columns), ",")
     return "".join(f"{line}\r\n" for line in lines.to_pylist()).encode()
 
 
