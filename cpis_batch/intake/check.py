@@ -6,13 +6,13 @@ needs a value that could not be read says nothing. No count is capped.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpis_batch.engine import query
 from cpis_batch.intake import file_facts
@@ -91,15 +91,14 @@ def check(reading: Reading, context: CheckContext) -> Verdict:
         nothing = (ACCEPTED.empty_table(), _told(faults, refused_as), OUTCOMES.empty_table(), REJECTED.empty_table())
         return Verdict(None, *nothing, refused_as or FileOutcome.UNREADABLE)
 
-    rows = query(columns.TYPED, {"read_rows": reading.rows})
-    given = {"business_date": context.business_date, "environment": str(context.environment)}
-    alone = _row_faults(ROW_RULES, rows, given)
-    sound = _without_errors(rows, alone)
-    row_faults = pa.concat_tables([alone, _row_faults(ACROSS_RULES, query(across.COMPARED, {"sound": sound}), given)])
-    loads = ACCEPTED.empty_table() if refused_as else _without_errors(rows, row_faults)
+    rows = columns.typed(reading.rows, context.business_date)
+    row_faults = _row_faults(ROW_RULES, rows, context)
+    compared = across.compared(_without_errors(rows, row_faults))
+    row_faults = pa.concat_tables([row_faults, _row_faults(ACROSS_RULES, compared, context)])
+    loads = rows.slice(0, 0) if refused_as else _without_errors(rows, row_faults)
     return Verdict(
         header=file_facts.header_of(facts),
-        accepted=query(f"SELECT {', '.join(ACCEPTED.names)} FROM loads ORDER BY line", {"loads": loads}).cast(ACCEPTED),
+        accepted=loads.select(ACCEPTED.names).cast(ACCEPTED),
         faults=pa.concat_tables([faults, row_faults.sort_by([("line", "ascending"), ("code", "ascending")])]),
         outcomes=_outcomes(rows, loads),
         rejected=_rejected(rows, loads),
@@ -118,21 +117,13 @@ def _is_for_us(facts: Mapping[str, Any], context: CheckContext) -> bool:
 
 
 def _file_faults(facts: dict[str, Any], context: CheckContext) -> pa.Table:
-    found = ", ".join(
-        f"CASE WHEN {r.when} THEN {{'code': '{r.code}', 'line': {r.line}, 'detail': {r.detail}}} END" for r in FILE_RULES
-    )
+    rules = [rule for rule in FILE_RULES if not rule.given or facts[rule.given] is not None]
+    found = ", ".join(f"CASE WHEN {r.when} THEN {{code: '{r.code}', line: {r.line}, detail: {r.detail}}} END" for r in rules)
     sql = f"""
         SELECT CAST(fault.line AS INTEGER) AS line, NULL::VARCHAR AS child_id, field, code, severity, fault.detail AS detail
-        FROM (SELECT unnest([{found}]) AS fault FROM file) JOIN rules ON code = fault.code
-        ORDER BY code
+        FROM (SELECT unnest([{found}]) AS fault FROM file) JOIN rules ON code = fault.code ORDER BY code
     """
-    given = {
-        "la_code": context.la_code,
-        "environment": str(context.environment),
-        "business_date": context.business_date,
-        "supported": list(context.supported_versions),
-    }
-    return query(sql, {"file": file_facts.as_table(facts), "rules": _legend(FILE_RULES)}, given).cast(FAULTS)
+    return _ask(sql, {"file": file_facts.as_table(facts), "rules": _legend(rules)}, context)
 
 
 def _refused_as(faults: pa.Table) -> FileOutcome | None:
@@ -151,15 +142,33 @@ def _told(faults: pa.Table, refused_as: FileOutcome | None) -> pa.Table:
     return faults.filter(pa.array([BY_CODE[code].outcome is refused_as for code in faults["code"].to_pylist()], pa.bool_()))
 
 
-def _row_faults(rules: Sequence[Rule], rows: pa.Table, given: Mapping[str, Any]) -> pa.Table:
-    any_broken = " OR ".join(f"({rule.when})" for rule in rules)
-    each_broken = ", ".join(f"CASE WHEN {rule.when} THEN '{rule.code}' END" for rule in rules)
-    sql = f"""
-        SELECT line, child_id, field, code, severity, NULL::VARCHAR AS detail
-        FROM (SELECT line, child_id, unnest([{each_broken}]) AS broken FROM rows WHERE {any_broken}) JOIN rules ON code = broken
-    """
-    named = set(re.findall(r"\$([a-z_]+)", sql))
-    return query(sql, {"rows": rows, "rules": _legend(rules)}, {name: given[name] for name in named}).cast(FAULTS)
+def _row_faults(rules: Sequence[Rule], rows: pa.Table, context: CheckContext) -> pa.Table:
+    """The faults of all rules, those that share what they are given in one query."""
+    found = [FAULTS.empty_table()]
+    for given in dict.fromkeys(rule.given for rule in rules):
+        if given and not pc.any(rows[given]).as_py():
+            continue
+        group = [rule for rule in rules if rule.given == given]
+        broken = ", ".join(f"CASE WHEN {rule.when} THEN '{rule.code}' END" for rule in group)
+        suspect = given or " OR ".join(f"({rule.when})" for rule in group)
+        sql = f"""
+            SELECT line, child_id, field, code, severity, NULL::VARCHAR AS detail
+            FROM (SELECT line, child_id, unnest([{broken}]) AS broken FROM rows WHERE {suspect}) JOIN rules ON code = broken
+        """
+        found.append(_ask(sql, {"rows": rows, "rules": _legend(group)}, context))
+    return pa.concat_tables(found)
+
+
+def _ask(sql: str, tables: Mapping[str, pa.Table], context: CheckContext) -> pa.Table:
+    """Faults by a query, given those of the context's values that it names."""
+    known = {
+        "la_code": context.la_code,
+        "environment": str(context.environment),
+        "business_date": context.business_date,
+        "supported": list(context.supported_versions),
+    }
+    named = {name: value for name, value in known.items() if f"${name}" in sql}
+    return query(sql, tables, named).cast(FAULTS)
 
 
 def _legend(rules: Sequence[Rule]) -> pa.Table:
@@ -173,26 +182,22 @@ def _legend(rules: Sequence[Rule]) -> pa.Table:
 
 
 def _without_errors(rows: pa.Table, faults: pa.Table) -> pa.Table:
-    return query(
-        "SELECT * FROM rows ANTI JOIN (FROM faults WHERE severity = 'ERROR') USING (line)", {"rows": rows, "faults": faults}
-    )
+    errors = faults.filter(pc.equal(faults["severity"], Severity.ERROR))
+    return rows.filter(pc.invert(pc.is_in(rows["line"], errors["line"].combine_chunks()))) if errors.num_rows else rows
 
 
 def _outcomes(rows: pa.Table, loads: pa.Table) -> pa.Table:
-    sql = f"""
-        SELECT line, child_id, CASE WHEN loads.line IS NULL THEN '{RecordOutcome.OTHER}' ELSE '{RecordOutcome.LOADED}' END AS outcome
-        FROM rows LEFT JOIN loads USING (line) ORDER BY line
-    """
-    return query(sql, {"rows": rows.select(["line", "child_id"]), "loads": loads.select(["line"])}).cast(OUTCOMES)
+    loaded = pc.is_in(rows["line"], loads["line"].combine_chunks())
+    outcome = pc.if_else(loaded, str(RecordOutcome.LOADED), str(RecordOutcome.OTHER))
+    return rows.select(["line", "child_id"]).append_column("outcome", outcome).cast(OUTCOMES)
 
 
 def _rejected(rows: pa.Table, loads: pa.Table) -> pa.Table:
-    types = ", ".join(f"'{plan_type}'" for plan_type in PlanType)
-    sql = f"""
-        SELECT nhs_number, unnest(CASE WHEN plan_type IS NULL THEN [{types}] ELSE [plan_type] END) AS plan_type, start_date
-        FROM rows ANTI JOIN loads USING (line) WHERE nhs_number IS NOT NULL
-    """
-    return query(sql, {"rows": rows, "loads": loads.select(["line"])}).cast(REJECTED)
+    rejected = rows.filter(pc.invert(pc.is_in(rows["line"], loads["line"].combine_chunks()))).select(REJECTED.names)
+    rejected = rejected.filter(pc.is_valid(rejected["nhs_number"]))
+    untyped = rejected.filter(pc.is_null(rejected["plan_type"]))
+    of_any_type = [untyped.set_column(1, "plan_type", pa.repeat(str(plan_type), untyped.num_rows)) for plan_type in PlanType]
+    return pa.concat_tables([rejected.filter(pc.is_valid(rejected["plan_type"])), *of_any_type]).cast(REJECTED)
 
 
 def _loaded(rows: int, loads: int) -> FileOutcome:

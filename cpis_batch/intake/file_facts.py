@@ -8,31 +8,19 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from cpis_batch.engine import query
 from cpis_batch.intake.lines import Refused
 from cpis_batch.intake.read import Reading, form
-from cpis_batch.intake.records import Single
+from cpis_batch.intake.records import Damage, Single
 from cpis_batch.vocabulary import Environment, ExtractKind
 
+_MODULUS = 10**10  # of the hash total
 _INTEGERS = (
     "unreadable_line", "unreadable_byte", "first_line", "last_line", "heading_line", "blank_line", "extra_line", "header_line",
-    "second_header_line", "trailer_line", "second_trailer_line", "detail_lines", "other_lines", "sequence_number", "declared_count",
-    "declared_hash", "counted_hash",
+    "second_header_line", "trailer_line", "second_trailer_line", "detail_lines", "other_lines", "sequence_number",
+    "declared_count", "declared_hash", "counted_hash",
 )  # fmt: skip
-
-# The hash total over what the D records hold, right or wrong; unknown where a damaged line hides its number.
-_COUNTED = """
-SELECT count(*) FILTER (WHERE damage IS DISTINCT FROM 'UNKNOWN_TYPE') AS detail_lines,
-    count(*) FILTER (WHERE damage = 'UNKNOWN_TYPE') AS other_lines,
-    CASE WHEN bool_and(addend IS NOT NULL) IS NOT FALSE THEN CAST(coalesce(sum(addend), 0) % 10000000000 AS BIGINT) END AS counted_hash
-FROM (
-    SELECT damage, replace(replace(nhs_number, ' ', ''), '-', '') AS digits,
-        CASE WHEN regexp_full_match(digits, '[0-9]+') THEN TRY_CAST(digits AS HUGEINT) % 10000000000
-            WHEN digits IS NOT NULL THEN 0 END AS addend
-    FROM rows
-)
-"""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -64,7 +52,7 @@ def facts(reading: Reading) -> dict[str, Any]:
     }
     found |= _single("header", reading.header, form().header.names)
     found |= _single("trailer", reading.trailer, form().trailer.names)
-    found |= query(_COUNTED, {"rows": reading.rows}).to_pylist()[0]
+    found |= _counted(reading.rows)
     found["sequence_number"] = _whole(found["sequence"], "0*[1-9][0-9]{0,7}")
     found["declared_count"] = _whole(found["record_count"], "[0-9]{1,9}")
     found["declared_hash"] = _whole(found["hash_total"], "[0-9]{1,10}")
@@ -94,6 +82,20 @@ def _single(which: str, single: Single, names: tuple[str, ...]) -> dict[str, Any
     told[f"{which}_damage"] = single.damage
     told[f"{which}_line"], told[f"second_{which}_line"] = (*single.lines[:2], None, None)[:2]
     return told
+
+
+def _counted(rows: pa.Table) -> dict[str, int | None]:
+    """Details by count and the sum of their numbers, right or wrong; unknown where a damaged line hides its number."""
+    others = pc.sum(pc.equal(rows["damage"], Damage.UNKNOWN_TYPE)).as_py() or 0
+    numbers = rows["nhs_number"]
+    digits = pc.replace_substring(pc.replace_substring(numbers, " ", ""), "-", "")
+    whole = digits.filter(pc.match_substring_regex(digits, "^[0-9]{1,18}$"))
+    total = int((whole.cast(pa.int64()).to_numpy() % _MODULUS).sum()) % _MODULUS
+    return {
+        "detail_lines": rows.num_rows - others,
+        "other_lines": others,
+        "counted_hash": None if numbers.null_count else total,
+    }
 
 
 def _whole(text: str | None, shape: str) -> int | None:

@@ -67,9 +67,9 @@ class Single:
 class Records:
     """A file of the H/D/T family, taken apart. Line numbers are physical, from 1.
 
-    `rows`, one row a line that is neither header, trailer, heading nor blank: `line` (int32), `damage` (string, null where
-    the line is a good D record), then the detail's columns without `record_type` (string). Of a damaged line the columns
-    are null, save the first two where they stand whole before the damage.
+    `rows`, in the order of the file, one row a line that is neither header, trailer, heading nor blank: `line` (int32),
+    `damage` (string, null where the line is a good D record), then the detail's columns without `record_type` (string).
+    Of a damaged line the columns are null, save the first two where they stand whole before the damage.
     """
 
     header: Single
@@ -112,6 +112,8 @@ def _take_apart(lines: Lines, form: Form) -> Records:
             _damaged(text.filter(pa.array(harmed)), number[harmed], damage[harmed], names),
         ]
     )
+    if len(others) > 2:  # more than a header and a trailer
+        rows = rows.sort_by("line")
     too_many = number[(kind == "D") & (damage == Damage.TOO_MANY_FIELDS)]
     inner_blank = np.flatnonzero(lines.blank[: filled[-1]])
     return Records(

@@ -15,7 +15,8 @@ _ISO = "Write dates as 2024-02-01: year, month, day."
 
 # Shapes that exclude each other: digit, the shape, cause, cure. What fits none is digit 9.
 _SHAPES = (
-    (1, r"[0-9]{1,2}[/.-](0?[0-9]|1[0-2])[/.-][0-9]{4}( .*)?", "is written with the day first, or with day and month in an unknown order", _ISO),
+    (1, r"[0-9]{1,2}[/.-](0?[0-9]|1[0-2])[/.-][0-9]{4}( .*)?",
+     "is written with the day first, or with day and month in an unknown order", _ISO),
     (2, r"[0-9]{1,2}[/.-](1[3-9]|[2-9][0-9])[/.-][0-9]{4}( .*)?", "is written with the month first", _ISO),
     (3, r"[0-9]{1,2}[/. -]([0-9]{1,2}|[A-Za-z]{3,9})[/. -][0-9]{2}( .*)?", "has a year of two digits", _ISO),
     (4, r"[0-9]{5}([.][0-9]+)?", "is a number of days, as Excel stores a date",
@@ -29,20 +30,21 @@ _SHAPES = (
 
 
 def _shapes(family: int, field: str) -> tuple[Rule, ...]:
-    unread = f"{field} IS NULL AND {field}_text <> ''"
+    unread = f"{field}_text <> ''"
     none_of_them = " AND ".join(f"NOT regexp_full_match({field}_text, '{shape}')" for _, shape, _, _ in _SHAPES)
     return (
         *(
             _error(f"CPB-5{family}{digit}", (field,), f"{unread} AND regexp_full_match({field}_text, '{shape}')",
-                   f"The {_WORDS[field]} {cause}.", cure)
+                   f"The {_WORDS[field]} {cause}.", cure, f"odd_{field}")
             for digit, shape, cause, cure in _SHAPES
         ),
-        _error(f"CPB-5{family}9", (field,), f"{unread} AND {none_of_them}", f"The {_WORDS[field]} is not a date.", _ISO),
+        _error(f"CPB-5{family}9", (field,), f"{unread} AND {none_of_them}",
+               f"The {_WORDS[field]} is not a date.", _ISO, f"odd_{field}"),
     )  # fmt: skip
 
 
-def _error(code: str, fields: tuple[str, ...], when: str, cause: str, cure: str) -> Rule:
-    return Rule(code, Scope.ROW, Severity.ERROR, fields, when, cause, cure)
+def _error(code: str, fields: tuple[str, ...], when: str, cause: str, cure: str, given: str = "") -> Rule:
+    return Rule(code, Scope.ROW, Severity.ERROR, fields, when, cause, cure, given)
 
 
 def _warning(code: str, fields: tuple[str, ...], when: str, cause: str, cure: str) -> Rule:
@@ -51,25 +53,27 @@ def _warning(code: str, fields: tuple[str, ...], when: str, cause: str, cure: st
 
 RULES = (
     _error("CPB-510", ("date_of_birth",), "date_of_birth_text = ''", "There is no date of birth.",
-           "Give it, estimated if need be, as in the child's NHS record."),
-    _error("CPB-520", ("start_date",), "start_date_text = ''", "There is no start date.", "Give the first day of the plan."),
+           "Give it, estimated if need be, as in the child's NHS record.", "odd_date_of_birth"),
+    _error("CPB-520", ("start_date",), "start_date_text = ''", "There is no start date.",
+           "Give the first day of the plan.", "odd_start_date"),
     *(rule for place, field in enumerate(DATES, start=1) for rule in _shapes(place, field)),
     _error("CPB-551", ("date_of_birth",), "date_of_birth > $business_date", "The date of birth lies in the future.",
            "Look whether the expected date of delivery was put in; an unborn child is a UCPP, with the mother's date of birth."),
     _error("CPB-552", ("date_of_birth",), "date_of_birth < DATE '1900-01-01'", "The date of birth lies before 1900.",
            "Look whether a filler or a wrong century was put in."),
     _warning("CPB-561", ("start_date",), f"start_date > $business_date AND start_date <= $business_date + {FAR_AHEAD_DAYS}",
-             "The start date lies in the future. The plan is shown from that day on.", "Nothing needs doing if the date is right."),
+             "The start date lies in the future. The plan is shown from that day on.",
+             "Nothing needs doing if the date is right."),
     _error("CPB-562", ("start_date",), f"start_date > $business_date + {FAR_AHEAD_DAYS}",
            "The start date lies more than a year in the future.", "Correct it in your case system."),
     _error("CPB-571", ("end_date", "start_date"), "end_date < start_date", "The plan ends before it starts.",
            "Correct one of the two dates. If the plan was entered in error, give a delete date."),
-    _warning("CPB-572", ("end_date",), "end_date > $business_date", "The end date lies in the future. The plan is shown until then.",
-             "Nothing needs doing if the date is right."),
+    _warning("CPB-572", ("end_date",), "end_date > $business_date",
+             "The end date lies in the future. The plan is shown until then.", "Nothing needs doing if the date is right."),
     _warning("CPB-573", ("end_date",), f"end_date < $business_date - {KEPT_DAYS}",
              f"The plan ended more than {KEPT_DAYS} days ago and is not kept any more.", "Leave such plans out of the extract."),
-    _error("CPB-581", ("delete_date", "start_date"), "delete_date < start_date", "The delete date lies before the start of the plan.",
-           "Correct one of the two dates."),
+    _error("CPB-581", ("delete_date", "start_date"), "delete_date < start_date",
+           "The delete date lies before the start of the plan.", "Correct one of the two dates."),
     _error("CPB-582", ("delete_date",), "delete_date > $business_date", "The delete date lies in the future.",
            "Give the day on which the error was found. To end a plan at a later day, give an end date."),
 )  # fmt: skip

@@ -14,7 +14,8 @@ _CLASSES = (
     ("CPB-302", f"regexp_full_match(nhs_number_text, '{_SCIENTIFIC}')",
      "The NHS number is in scientific notation: Excel has rounded it, and its last digits are lost.", _AS_TEXT),
     ("CPB-303", "regexp_matches(nhs_number_text, '^[=''\"]')",
-     "The NHS number is wrapped as a spreadsheet formula or begins with an apostrophe or quote.", "Write the ten digits and nothing else."),
+     "The NHS number is wrapped as a spreadsheet formula or begins with an apostrophe or quote.",
+     "Write the ten digits and nothing else."),
     ("CPB-304", "regexp_full_match(nhs_number_text, '[0-9]+[.,][0-9]+')",
      "The NHS number has a decimal part, as in '.0': it was exported as a number.", "Export it as text."),
     ("CPB-305", r"regexp_matches(regexp_replace(nhs_number_text, '[0-9]', '', 'g'), '\p{Nd}')",
@@ -31,23 +32,24 @@ _CLASSES = (
      "The NHS number is one digit ten times, a number that is never issued.", f"Leave no filler in the NHS number. {_LOOK_UP}"),
     ("CPB-311", "nhs_value IS NOT NULL",
      "The check digit of the NHS number is wrong: a digit was mistyped, or two changed places.", _LOOK_UP),
-    ("CPB-312", "true", "The NHS number holds something else than digits, spaces and hyphens.", "Write the ten digits and nothing else."),
+    ("CPB-312", "true", "The NHS number holds something else than digits, spaces and hyphens.",
+     "Write the ten digits and nothing else."),
 )  # fmt: skip
 
 
-def _rule(code: str, when: str, cause: str, cure: str) -> Rule:
-    return Rule(code, Scope.ROW, Severity.ERROR, ("nhs_number",), when, cause, cure)
+def _rule(code: str, when: str, cause: str, cure: str, given: str = "") -> Rule:
+    return Rule(code, Scope.ROW, Severity.ERROR, ("nhs_number",), when, cause, cure, given)
 
 
 def _class(place: int) -> Rule:
     code, when, cause, cure = _CLASSES[place]
     earlier = "".join(f" AND NOT coalesce({other}, false)" for _, other, _, _ in _CLASSES[:place])
-    return _rule(code, f"nhs_number IS NULL AND nhs_number_text <> ''{earlier} AND ({when})", cause, cure)
+    return _rule(code, f"nhs_number_text <> ''{earlier} AND ({when})", cause, cure, "odd_nhs_number")
 
 
 RULES = (
     _rule("CPB-301", "nhs_number_text = ''", "There is no NHS number.",
-          "Trace the child's NHS number; a newborn has one within hours. Send the row when you have it."),
+          "Trace the child's NHS number; a newborn has one within hours. Send the row when you have it.", "odd_nhs_number"),
     *(_class(place) for place in range(len(_CLASSES))),
     _rule("CPB-321", "$environment = 'LIVE' AND starts_with(nhs_number, '999')",
           "This is a test number (999...), which no person has.", "Send the person's real NHS number."),

@@ -20,8 +20,13 @@ class Rule:
     """`when` is true where the rule is broken, and NULL (unknown, no fault) where a value it needs could not be read.
 
     `cause` and `cure` are plain words for an LA's data officer; neither ever quotes a value of the row. The fault is
-    shown at the first of `fields`. A FILE rule tells beside that which outcome its ERROR gives the file, and, in SQL,
-    at which line it shows and what numbers explain it.
+    shown at the first of `fields`.
+
+    `given` names a column that must be true (ROW) or there at all (FILE) before the rule is looked at. Most rules tell why
+    a value could not be read, so a file whose values all can be does not pay for them, not even for their planning.
+
+    A FILE rule tells beside that which outcome its ERROR gives the file, and, in SQL, at which line it shows and what
+    numbers explain it.
     """
 
     code: str
@@ -31,6 +36,7 @@ class Rule:
     when: str
     cause: str
     cure: str
+    given: str = ""
     outcome: FileOutcome = FileOutcome.UNREADABLE
     line: str = "NULL"
     detail: str = "NULL"

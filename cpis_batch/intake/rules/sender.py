@@ -12,8 +12,8 @@ RULES = (
         "regexp_full_match(la_code, '[A-Z][0-9]{8}') AND la_code <> $la_code",
         "The header names another authority than the folder and the signature.",
         "Put each authority's file into its own folder, signed with its own key.",
-        FileOutcome.NONE_LOADED,
-        "header_line",
+        outcome=FileOutcome.NONE_LOADED,
+        line="header_line",
     ),
     Rule(
         "CPB-132",
@@ -23,7 +23,7 @@ RULES = (
         "environment IN ('TEST', 'LIVE') AND environment <> $environment",
         "The header names another environment than the one that this file was sent to.",
         "Send test files to the test service and real ones to the live service.",
-        FileOutcome.NONE_LOADED,
-        "header_line",
+        outcome=FileOutcome.NONE_LOADED,
+        line="header_line",
     ),
 )

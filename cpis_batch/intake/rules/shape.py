@@ -5,7 +5,7 @@ from cpis_batch.intake.records import Damage
 from cpis_batch.intake.rules.rule import Rule, Scope
 from cpis_batch.vocabulary import Severity
 
-_CSV_UTF_8 = "In Excel choose 'CSV UTF-8 (Comma delimited)' when saving; in a database tool choose UTF-8. Then send the file again."
+_CSV_UTF_8 = "In Excel save as 'CSV UTF-8 (Comma delimited)'; in a database tool choose UTF-8. Then send the file again."
 
 # Why the bytes could not be cut into lines: code, reason, cause, cure.
 _TEXT = (
@@ -20,14 +20,16 @@ _TEXT = (
      "Look at that line: free text or other columns do not belong in this file, and line ends may be lacking."),
     ("CPB-006", Unreadable.CR_LINE_ENDS, "Lines end with a carriage return alone, as on old Macintosh computers.",
      "Save with Windows (CRLF) or Unix (LF) line ends."),
-    ("CPB-007", Unreadable.NOT_UTF_8, "The file is not in UTF-8: most likely it was saved as plain 'CSV' in the Windows-1252 encoding.",
-     _CSV_UTF_8),
-    ("CPB-008", Unreadable.MIXED_ENCODINGS, "Some characters of the file are in UTF-8 and some in another encoding, so two sources were joined.",
+    ("CPB-007", Unreadable.NOT_UTF_8,
+     "The file is not in UTF-8: most likely it was saved as plain 'CSV' in the Windows-1252 encoding.", _CSV_UTF_8),
+    ("CPB-008", Unreadable.MIXED_ENCODINGS,
+     "Some characters of the file are in UTF-8 and some in another encoding, so two sources were joined.",
      "Export all of it in UTF-8, in one go. Do not paste parts together."),
     ("CPB-009", Unreadable.SEP_LINE, "The first line is a 'sep=' line, which only Excel understands.", "Leave that line out."),
     ("CPB-010", Unreadable.SEMICOLONS, "The columns are separated by semicolons.",
      "Separate them by commas. In Excel: check that the list separator in the regional settings is a comma."),
-    ("CPB-011", Unreadable.TABS, "The columns are separated by tabs.", "Separate them by commas: save as CSV UTF-8, not as text."),
+    ("CPB-011", Unreadable.TABS, "The columns are separated by tabs.",
+     "Separate them by commas: save as CSV UTF-8, not as text."),
     ("CPB-012", Unreadable.OTHER_SEPARATOR, "The columns are not separated by commas.", "Separate them by commas."),
 )  # fmt: skip
 
@@ -80,10 +82,13 @@ _DAMAGE = (
 
 RULES = (
     *(
-        Rule(code, Scope.FILE, Severity.ERROR, (), f"unreadable = '{why}'", cause, cure, line="unreadable_line",
-             detail="'byte ' || unreadable_byte")
+        Rule(code, Scope.FILE, Severity.ERROR, (), f"unreadable = '{why}'", cause, cure,
+             given="unreadable", line="unreadable_line", detail="'byte ' || unreadable_byte")
         for code, why, cause, cure in _TEXT
     ),
     *_COLUMNS,
-    *(Rule(code, Scope.ROW, Severity.ERROR, (), f"damage = '{damage}'", cause, cure) for code, damage, cause, cure in _DAMAGE),
+    *(
+        Rule(code, Scope.ROW, Severity.ERROR, (), f"damage = '{damage}'", cause, cure, given="odd_shape")
+        for code, damage, cause, cure in _DAMAGE
+    ),
 )  # fmt: skip

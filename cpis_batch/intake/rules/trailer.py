@@ -3,9 +3,7 @@
 from cpis_batch.intake.rules.rule import Rule, Scope
 from cpis_batch.vocabulary import Severity
 
-_LOST = (
-    "Export again and send the file as the export made it: a spreadsheet cuts off at a row limit and leaves out what a filter hides."
-)
+_LOST = "Export again and send the file as it was made: a spreadsheet cuts off at a row limit and leaves out what a filter hides."
 
 
 def _trailer(code: str, field: str, when: str, cause: str, cure: str, line: str = "trailer_line", detail: str = "NULL") -> Rule:
@@ -20,7 +18,8 @@ RULES = (
              "Write the T record last. If the export sorts its rows, sort by a number that puts H first and T last."),
     _trailer("CPB-153", "", "second_trailer_line IS NOT NULL", "There is a second trailer, so two extracts were joined.",
              "Send each extract as a file of its own.", line="second_trailer_line"),
-    _trailer("CPB-154", "", "trailer_damage IS NOT NULL", "The trailer has too few or too many fields, or a double quote is astray.",
+    _trailer("CPB-154", "", "trailer_damage IS NOT NULL",
+             "The trailer has too few or too many fields, or a double quote is astray.",
              "Write its three fields: T, the record count, the hash total."),
     _trailer("CPB-155", "record_count", "NOT regexp_full_match(record_count, '[0-9]{1,9}')",
              "The record count is not a whole number.", "Write the number of D records in digits."),
@@ -32,5 +31,5 @@ RULES = (
              "The file holds another number of D records than its trailer says, so rows were lost or added.", _LOST,
              detail="'declared ' || declared_count || ', counted ' || detail_lines"),
     _trailer("CPB-158", "hash_total", "declared_hash <> counted_hash",
-             "The NHS numbers do not add up to the trailer's hash total, so rows or numbers were changed after the export.", _LOST),
+             "The NHS numbers do not add up to the trailer's hash total: rows or numbers were changed after the export.", _LOST),
 )  # fmt: skip
