@@ -53,9 +53,9 @@ def sentence(answer: EventsAnswer) -> str:
         case FileOutcome.ALL_LOADED:
             return f"We took every event of this file: {reading.events.num_rows:,}."
         case FileOutcome.PARTIAL:
-            return f"We took {reading.events.num_rows:,} events of this file. {reading.rejected:,} rows did not get in."
+            return f"We took {reading.events.num_rows:,} events of this file. Rows that did not get in: {reading.rejected:,}."
         case FileOutcome.NONE_LOADED if reading.rows:
-            return f"We could take none of the {reading.rows:,} rows of this file."
+            return f"We could take no row of this file. Rows: {reading.rows:,}."
         case _:
             return "We did not use this file. Nothing has changed."
 

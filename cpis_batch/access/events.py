@@ -93,16 +93,20 @@ def read_events(data: bytes, reference: AccessReference, *, environment: Environ
 
 
 def unseen(events: pa.Table, seen_ids: pa.ChunkedArray | pa.Array, waiting: pa.Table | None = None) -> pa.Table:
-    """EVENTS whose id is not in `seen_ids` (string), each id once, by time.
+    """EVENTS whose id is not in `seen_ids` (string), by time, each once; `events` are of any number of files.
 
     `waiting` is what `withheld.sift` left waiting in earlier runs: it is looked at again, and gives way to an event of
-    the same id that was sent since. Seen is what is settled: told, untold, silent or withheld.
+    the same id that was sent since. Seen is what is settled: told, untold, silent or withheld. Should two files of one
+    run give one id to events that differ, both are in it, and `withheld.sift` takes the one that is told the least.
     """
+    content = ", ".join(name for name in EVENTS.names if name != "line")
     return query(
-        """
+        f"""
         SELECT * EXCLUDE (age)
         FROM (SELECT 0 AS age, * FROM events UNION ALL SELECT 1, * FROM waiting) ANTI JOIN seen USING (event_id)
-        QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY age, line) = 1 ORDER BY accessed_at, event_id
+        QUALIFY age = min(age) OVER (PARTITION BY event_id)
+            AND row_number() OVER (PARTITION BY {content} ORDER BY age, line) = 1
+        ORDER BY accessed_at, event_id, line
         """,
         {
             "events": events,

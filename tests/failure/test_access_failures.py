@@ -1,6 +1,9 @@
 """What must never be told, and files of events that are not right as a whole."""
 
+import csv
+import io
 import itertools
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,9 +13,11 @@ import pytest
 
 from cpis_batch.access import answer, reference, render
 from cpis_batch.access.answer import EventsAnswer
+from cpis_batch.access.events import EventsReading, unseen
 from cpis_batch.access.report import by_la, report
 from cpis_batch.access.withheld import Sieve, sift
 from cpis_batch.errors import ConfigFault
+from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import Environment, FileOutcome
 from tests.access_builders import HEADER, LINE, MORNING, codes, event, events, file_of, packaged, read, told
 from tests.builders import HACKNEY, KENT, nhs, plan, plans
@@ -80,6 +85,14 @@ def test_f44_an_unknown_setting_is_told_to_nobody_until_a_person_has_listed_it()
     )
     using = replace(tables, care_settings=pa.concat_tables([tables.care_settings, listed]))
     assert {row["la_code"] for row in report(sift(sifted.waiting, using), HELD, using).to_pylist()} == {HACKNEY, KENT}
+
+
+@pytest.mark.parametrize("withheld_first", [True, False])
+def test_f44_where_two_files_of_a_night_differ_on_an_event_the_withheld_one_counts(withheld_first):
+    looks = [event(), event(care_setting="SARC", line=900)]
+    brought = events(looks[::-1] if withheld_first else looks)
+    sifted = sift(unseen(brought, pa.array([], pa.string())), packaged())
+    assert sifted.counts == {Sieve.WITHHELD: 1, Sieve.SILENT: 0, Sieve.WAITING: 0, Sieve.NOTIFYING: 0}
 
 
 def test_f44_lists_with_holes_in_them_never_let_an_unknown_setting_through():
@@ -181,6 +194,31 @@ def test_f68_the_answer_names_lines_and_fields_and_holds_no_value_of_a_row():
     for data in (answer.to_csv(said), answer.to_json(said)):
         assert not [secret for secret in secrets if secret in data.decode()]
         assert nhs(1) not in data.decode()
+
+
+def test_the_answer_says_what_became_of_the_rows_and_they_add_up():
+    reading = read(file_of(LINE, LINE, LINE.replace("e-1", "e-2"), LINE.replace("e-1", "e 3")))
+    at = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
+    said = EventsAnswer(file_name="f", file_digest="d", received_at=at, answered_at=at, reading=reading, already_known=1)
+    document = json.loads(answer.to_json(said))
+    counts = {"rows": 4, "accepted": 2, "new": 1, "rejected": 1, "repeated": 1, "errors": 1, "warnings": 1}
+    assert (document["counts"], document["file"]["outcome"], document["file"]["sequence"]) == (counts, "CPF03", 7)
+    assert document["sentence"] == "We took 2 events of this file. Rows that did not get in: 1."
+    lines = list(csv.DictReader(io.StringIO(answer.to_csv(said).decode())))
+    assert {line["code"]: int(line["count"]) for line in lines if line["kind"] == "COUNT"} == counts
+    assert [(line["line"], line["code"]) for line in lines if line["kind"] == "FAULT"] == [("3", "CPE-113"), ("5", "CPE-111")]
+    assert tuple(lines[0]) == table_schema("access-events", "1.0", "answer").names
+
+
+def test_a_file_that_could_not_be_opened_is_answered_too():
+    at = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
+    said = EventsAnswer(
+        file_name="f", file_digest="d", received_at=at, answered_at=at, reading=EventsReading(FileOutcome.UNREADABLE)
+    )
+    assert json.loads(answer.to_json(said))["file"] == {
+        "name": "f", "digest": "d", "received_at": "2026-11-20T02:00:00Z", "sequence": -1, "outcome": "CPF01",
+    }  # fmt: skip
+    assert answer.to_csv(said).decode().splitlines()[1].startswith('"FILE","CPF01"')
 
 
 def test_f26_events_of_live_never_enter_a_test_hub_nor_the_other_way_round():
