@@ -11,20 +11,18 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch.engine import query
-
 ROWS = 200_000
 
 
 def split(table: pa.Table) -> dict[str, pa.Table]:
     """`table` by its `chis_code`: in order of the codes, each part in the order that it had."""
     ordered = table.take(pc.sort_indices(table, [("chis_code", "ascending")]))
-    counted = query("SELECT chis_code, count(*) AS n FROM ordered GROUP BY ALL ORDER BY chis_code", {"ordered": ordered})
+    counts = {row["values"]: row["counts"] for row in pc.value_counts(ordered["chis_code"]).to_pylist()}
     parts: dict[str, pa.Table] = {}
     start = 0
-    for code, count in zip(counted["chis_code"].to_pylist(), counted["n"].to_pylist(), strict=True):
-        parts[code] = ordered.slice(start, count)
-        start += count
+    for code in sorted(counts):  # by code point, which is how Arrow sorts UTF-8
+        parts[code] = ordered.slice(start, counts[code])
+        start += counts[code]
     return parts
 
 

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpis_batch.engine import query
 from cpis_batch.errors import Bug
@@ -166,6 +167,6 @@ def _standing(table: pa.Table, code: str, on: date) -> pa.Table:
 
 
 def _once(table: pa.Table, column: str) -> None:
-    repeated = query(f"SELECT {column} FROM given GROUP BY ALL HAVING count(*) > 1", {"given": table}).num_rows
+    repeated = table.num_rows - pc.count_distinct(table[column], mode="all").as_py()
     if repeated:
-        raise Bug(f"Routing: {repeated} values of {column} stand twice on one day.", "Mend the reference or trace tables.")
+        raise Bug(f"Routing: {repeated:,} rows repeat a {column} on one day.", "Mend the reference or trace tables.")
