@@ -152,10 +152,7 @@ def said_of(plans_table):
     return {key_of(one): {name: one[name] for name in names} for one in plans_table.to_pylist()}
 
 
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@thorough
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(extracts(), min_size=1, max_size=5))
 def test_the_register_says_what_the_model_says_after_every_night(nights):
     model, held, past, seen = Model(), plans(), HISTORY.empty_table(), []
@@ -190,7 +187,7 @@ def logical_facts(table):
     return {key: {name: facts[name] for name in FACTS} for key, facts in said_of(table).items()}
 
 
-@thorough
+@settings(max_examples=15, deadline=None)
 @given(extracts(), extracts(), st.randoms())
 def test_the_order_of_rows_makes_no_difference(first, second, chance):
     held = night_of(plans(), None, first, FIRST_NIGHT).plans
@@ -201,7 +198,7 @@ def test_the_order_of_rows_makes_no_difference(first, second, chance):
     assert shuffled.changes.equals(merged.changes)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([HACKNEY, KENT]), extracts()), max_size=5), st.randoms())
 def test_f43_the_order_in_which_authorities_files_arrive_makes_no_difference(files, chance):
     """Each authority's own files stay in sequence; how they are shuffled together is chance."""

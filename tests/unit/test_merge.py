@@ -105,11 +105,12 @@ def test_a_plan_that_starts_later_is_kept_waits_and_is_missed_like_any_other():
     assert told(taken(merged.plans, accepted())) == ["MISSING"]
 
 
-def test_a_plan_that_has_ended_is_not_missed():
-    held = plans([plan(1, end_date=TODAY - timedelta(days=1))])
+@pytest.mark.parametrize(("end", "outcome"), [(TODAY - timedelta(days=1), []), (TODAY, ["MISSING"])])
+def test_a_plan_is_missed_up_to_its_last_day_and_no_longer(end, outcome):
+    held = plans([plan(1, end_date=end)])
     merged = taken(held, accepted())
-    assert merged.plans.equals(held)
-    assert told(merged) == []
+    assert told(merged) == outcome
+    assert merged.plans.drop("missing_since").equals(held.drop("missing_since"))
 
 
 def test_an_end_date_ends_a_plan_and_the_open_version_goes_to_the_history():
@@ -148,11 +149,12 @@ def test_another_date_of_birth_is_a_re_dating():
     assert only(taken(plans([plan(1)]), accepted([row(1, date_of_birth=date(2019, 5, 1))])).changes)["redated"] is True
 
 
-def test_f38_the_same_name_composed_otherwise_is_the_same_name_and_the_one_held_is_kept():
+@pytest.mark.parametrize("name", ["given_name", "family_name"])
+def test_f38_the_same_name_composed_otherwise_is_the_same_name_and_the_one_held_is_kept(name):
     composed, decomposed = "Zo\u00eb", "Zoe\u0308"
-    merged = taken(plans([plan(1, given_name=decomposed)]), accepted([row(1, given_name=composed)]))
+    merged = taken(plans([plan(1, **{name: decomposed})]), accepted([row(1, **{name: composed})]))
     assert told(merged) == ["CONFIRMED"]
-    assert only(merged.plans)["given_name"] == decomposed
+    assert only(merged.plans)[name] == decomposed
 
 
 def test_a_delete_date_takes_out_the_plan_with_that_key_and_the_history_says_so():

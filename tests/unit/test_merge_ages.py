@@ -73,9 +73,10 @@ def test_f52_an_authority_that_goes_on_sending_the_plan_open_does_not_resume_it(
 
 
 def test_f52_merge_ends_by_age_what_the_file_does_not_speak_of_and_does_not_call_it_missing():
-    held = plans([plan(1, date_of_birth=BORN)])
+    held = plans([plan(1, date_of_birth=BORN, missing_since=EVE)])
     merged = taken(held, accepted())
     assert merged.changes["change"].to_pylist() == ["AGED_OUT"]
+    assert merged.plans["missing_since"].to_pylist() == [None]
     assert merged.plans.equals(age_out(held, business_date=ADULT, known_at=TONIGHT).plans)
     assert taken(merged.plans, accepted()).changes.num_rows == 0
 
@@ -105,10 +106,12 @@ def test_an_end_date_after_the_birthday_is_the_birthday():
     assert merged.changes["change"].to_pylist() == ["AGED_OUT"]
 
 
-def test_an_end_date_before_the_birthday_is_the_authoritys_own():
+def test_an_end_date_up_to_the_birthday_is_the_authoritys_own():
     aged = age_out(plans([plan(1, date_of_birth=BORN)]), business_date=ADULT, known_at=TONIGHT).plans
-    merged = taken(aged, accepted([row(1, date_of_birth=BORN, end_date=EVE)]))
-    assert [(one["end_date"], one["end_basis"]) for one in merged.plans.to_pylist()] == [(EVE, "LA")]
+    for end in (EVE, ADULT):
+        merged = taken(aged, accepted([row(1, date_of_birth=BORN, end_date=end)]))
+        assert [(one["end_date"], one["end_basis"]) for one in merged.plans.to_pylist()] == [(end, "LA")]
+        assert [(one["change"], one["redated"]) for one in merged.changes.to_pylist()] == [("AMENDED", end == EVE)]
 
 
 def test_a_date_of_birth_put_right_brings_a_child_back():

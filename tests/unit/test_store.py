@@ -57,9 +57,11 @@ def test_f68_no_value_no_column_and_no_statistic_can_be_read_in_the_bytes(store,
     secrets = {"family_name": "Canaryfamily", "given_name": "Canarygiven", "child_id": "CANARY-1"}
     held = plans([plan(child, **secrets) for child in range(200)])
     with_metadata = held.replace_schema_metadata({"note": "Canarymetadata"})
-    data = path_of(tmp_path, store.write(with_metadata).digest).read_bytes()
+    part = store.write(with_metadata)
+    data = path_of(tmp_path, part.digest).read_bytes()
     for canary in [*secrets.values(), *PLANS.names, "Canarymetadata", nhs(0), nhs(7), nhs(199), "E09000012", "ARROW:schema"]:
         assert canary.encode() not in data, canary
+    assert store.read(part.digest).schema.metadata is None
 
 
 def test_the_cipher_is_uniform_aes_256_gcm_with_the_data_key_wrapped_inside(store, tmp_path):
