@@ -101,10 +101,10 @@ def inspect(data: bytes) -> Certificate:
 
 
 def recipient(data: bytes, now: datetime) -> Cert:
-    """The certificate in the form to encrypt to at `now`: without its expired and revoked subkeys.
+    """The certificate in the form to encrypt to at `now`: without its expired subkeys.
 
-    The library encrypts to expired and revoked keys alike (0.1.35), so the judgement is here. KeyFault, naming the fingerprint,
-    where the certificate is revoked, expired or has no live key to encrypt to.
+    The library (0.1.35) encrypts to a revoked certificate, and where no live key is left to an expired one; so the judgement
+    is here. KeyFault, naming the fingerprint, where it is revoked, expired or has no live key to encrypt to.
     """
     fingerprint = "that was given"
     try:
@@ -115,7 +115,7 @@ def recipient(data: bytes, now: datetime) -> Cert:
         elif cert.expiration is not None and cert.expiration <= now:
             fault = f"expired on {cert.expiration:%Y-%m-%d}"
         else:
-            live = Cert.from_packets(list(_without_dead_subkeys(bytes(cert), now)))
+            live = Cert.from_packets(list(_without_expired_subkeys(bytes(cert), now)))
             encrypt(b"", recipients=[live], armor=False)
             return live
     except Exception:  # noqa: BLE001  see `inspect`
@@ -126,28 +126,31 @@ def recipient(data: bytes, now: datetime) -> Cert:
     )
 
 
-def _without_dead_subkeys(data: bytes, now: datetime) -> Iterator[Packet]:
-    """The packets of a binary certificate, less each subkey (with its signatures) that is expired or revoked at `now`."""
+def _without_expired_subkeys(data: bytes, now: datetime) -> Iterator[Packet]:
+    """The packets of a binary certificate, less each subkey (with its signatures) that has expired at `now`."""
     block: list[Packet] = []
     for packet in PacketPile.from_bytes(data):
         if packet.tag == Tag.PublicSubkey:
-            yield from block if _alive(block, now) else ()
+            yield from () if _expired_subkey(block, now) else block
             block = []
         block.append(packet)
-    yield from block if _alive(block, now) else ()
+    yield from () if _expired_subkey(block, now) else block
 
 
-def _alive(block: list[Packet], now: datetime) -> bool:
-    key, signatures = block[0], [packet for packet in block[1:] if packet.tag == Tag.Signature]
-    if key.tag != Tag.PublicSubkey:
-        return True  # the primary key and its user ids; `recipient` has judged them
-    if any(signature.signature_type == SignatureType.SubkeyRevocation for signature in signatures):
-        return False
-    bindings = [s for s in signatures if s.signature_type == SignatureType.SubkeyBinding and s.signature_created]
-    if not bindings or key.key_created is None:
-        return False
-    valid_for = max(bindings, key=lambda s: s.signature_created or datetime.min.replace(tzinfo=UTC)).key_validity_period
-    return not valid_for or key.key_created + valid_for > now
+def _expired_subkey(block: list[Packet], now: datetime) -> bool:
+    """Whether a key and what follows it up to the next is a subkey that, by its latest binding, has expired."""
+    key = block[0]
+    if key.tag != Tag.PublicSubkey or key.key_created is None:
+        return False  # the primary key and its user ids, which `recipient` has judged
+    bindings = [
+        (packet.signature_created, packet.key_validity_period)
+        for packet in block[1:]
+        if packet.signature_type == SignatureType.SubkeyBinding and packet.signature_created
+    ]
+    if not bindings:
+        return False  # the library passes over a subkey that nothing binds
+    _, valid_for = max(bindings, key=lambda binding: binding[0])
+    return valid_for is not None and valid_for.total_seconds() > 0 and key.key_created + valid_for <= now
 
 
 def keyring(certificates: Mapping[str, bytes]) -> bytes:

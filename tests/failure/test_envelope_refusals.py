@@ -15,7 +15,7 @@ from cpis_batch.envelope.outcome import Opened, Refusal
 from cpis_batch.envelope.sealing import seal
 from cpis_batch.errors import KeyFault
 from cpis_batch.keystore import MasterKey
-from tests.envelope_kit import PLAINTEXT, Council, opens, parties, party
+from tests.envelope_kit import PLAINTEXT, Council, opens, parties
 
 
 @pytest.fixture(scope="module")
@@ -313,24 +313,39 @@ def test_nothing_is_sealed_when_one_of_several_recipients_is_dead(council, peopl
         seal(PLAINTEXT, recipients=[people["la"].certificate, dead.certificate], signer=people["hub"].secret)
 
 
-def test_a_replaced_encryption_subkey_is_no_longer_sealed_to(council, hub):
+def test_a_revoked_encryption_subkey_is_no_longer_sealed_to(council, hub):
     made = council.makes_key("Rotated <rotated@example.org>")
     council.gpg("--quick-add-key", made.fingerprint, "cv25519", "encrypt", "1y")
-    both = council.gpg("--export", made.fingerprint)
+    before = council.gpg("--export", made.fingerprint)
     council.gpg(
         "--no-batch", "--no-tty", "--command-fd=0", "--edit-key", made.fingerprint, given=b"key 1\nrevkey\ny\n1\n\ny\nsave\n"
     )
     after = council.gpg("--export", made.fingerprint)
-    assert _keys_sealed_to(council, seal(PLAINTEXT, recipients=[both], signer=hub.secret)) >= 1
-    message = seal(PLAINTEXT, recipients=[after], signer=hub.secret)
-    assert _keys_sealed_to(council, message) == 1
-    renewed = party("Rotated", council.gpg("--export-secret-keys", made.fingerprint))
-    assert council.gpg("--output=-", "--decrypt", given=message) == PLAINTEXT
-    assert renewed.fingerprint == made.fingerprint
+    old, new = subkeys(council, made.fingerprint)
+    assert sealed_to(council, seal(PLAINTEXT, recipients=[before], signer=hub.secret)) == {old, new}
+    assert sealed_to(council, seal(PLAINTEXT, recipients=[after], signer=hub.secret)) == {new}
 
 
-def _keys_sealed_to(council: Council, message: bytes) -> int:
-    return council.gpg("--status-fd=1", "--list-only", "--decrypt", given=message).count(b"ENC_TO")
+def test_an_expired_encryption_subkey_is_not_sealed_to_even_where_there_is_no_other(council, hub):
+    past = f"--faked-system-time={datetime.now(UTC) - timedelta(days=30):%Y%m%dT%H%M%S}!"
+    council.gpg(past, "--quick-gen-key", "Lapsed <lapsed@example.org>", "ed25519", "cert,sign", "1y")
+    fingerprint = council.fingerprint("Lapsed")
+    council.gpg(past, "--quick-add-key", fingerprint, "cv25519", "encrypt", "2d")
+    with pytest.raises(KeyFault, match=fingerprint):
+        seal(PLAINTEXT, recipients=[council.gpg("--export", fingerprint)], signer=hub.secret)
+    council.gpg("--quick-add-key", fingerprint, "cv25519", "encrypt", "1y")
+    _, new = subkeys(council, fingerprint)
+    assert sealed_to(council, seal(PLAINTEXT, recipients=[council.gpg("--export", fingerprint)], signer=hub.secret)) == {new}
+
+
+def subkeys(council: Council, fingerprint: str) -> list[str]:
+    lines = council.gpg("--with-colons", "--list-keys", fingerprint).decode().splitlines()
+    return [line.split(":")[4] for line in lines if line.startswith("sub:")]
+
+
+def sealed_to(council: Council, message: bytes) -> set[str]:
+    lines = council.gpg("--status-fd=1", "--list-only", "--decrypt", given=message).decode().splitlines()
+    return {line.split()[2] for line in lines if line.startswith("[GNUPG:] ENC_TO")}
 
 
 # the status lines themselves

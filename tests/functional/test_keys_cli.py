@@ -256,6 +256,17 @@ def test_f24_keys_near_their_end_want_a_person_sixty_days_before(left, code, rea
     assert {item["days_left"] for item in json.loads(out)["keys"]} == ({left} if code else set())
 
 
+def test_f24_the_hubs_last_key_is_warned_of_until_the_next_is_made(ready, run):
+    def due(day: date) -> list[tuple[str, int]]:
+        document = json.loads(run("keys", "check", "--json", now=day)[1])
+        return [(item["kind"], item["days_left"]) for item in document["keys"] if item["kind"] == "HUB"]
+
+    assert run("keys", "make", "hub", "--from", str(TODAY + timedelta(days=1)), "--to", str(TODAY + timedelta(days=40)))[0] == 0
+    assert due(TODAY) == [("HUB", 40)]
+    assert run("keys", "make", "hub", "--from", str(TODAY + timedelta(days=20)), "--to", "2085-06-01")[0] == 0
+    assert due(TODAY) == []
+
+
 def test_f24_a_partner_whose_next_certificate_is_here_already_is_left_in_peace(ready, run, council):
     ends = partners.load(ready)["E09000012"].keys[0].ends
     made = council.makes_key("Next <next@example.org>")
