@@ -49,7 +49,7 @@ def _is_told(look, one) -> bool:
 
 
 @given(st.lists(looks, max_size=12, unique_by=lambda look: look["event_id"]), st.lists(held, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_an_authority_is_told_of_exactly_what_a_person_with_the_rules_in_hand_would_tell_it(recorded, register):
     sifted = sift(events(recorded), packaged())
     rows = report(sifted, plans(register), packaged())
@@ -82,7 +82,7 @@ def test_an_event_counts_once_however_files_and_runs_repeat_it(runs):
 
 
 @given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_bytes_make_the_reader_fail(data):
     for whole in (data, HEADER.encode() + b"\n" + data, HEADER.encode() + b"\n" + data + b"\nT,1\n"):
         reading = read(whole)
@@ -90,7 +90,7 @@ def test_no_bytes_make_the_reader_fail(data):
 
 
 @given(st.integers(0, len(LINE)), st.text(max_size=6).filter(lambda text: "\n" not in text), st.integers(0, 5))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_damaged_line_is_an_event_or_is_named_and_harms_no_other(at, inserted, cut):
     other = LINE.replace("e-1", "e-2").replace(nhs(1), nhs(2))
     reading = read(file_of(LINE[:at] + inserted + LINE[at + cut :], other))
