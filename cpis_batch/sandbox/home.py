@@ -11,6 +11,7 @@ One children's trust serves two authorities with one certificate (`volumes.TRUST
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -74,6 +75,7 @@ def make_home(home: Path, *, las: Sequence[str], starts: date, expires: date, an
     """
     new_home.make(home, environment=Environment.TEST)
     files.write(home / "reference" / "organisation_areas.csv", organisation_areas())
+    (home / _KEYS).mkdir(mode=0o700, parents=True)
     files.write(home / HOST_KEY, new_host_key())
     ssh_keys.make_client_key(home / ssh_keys.FILE_NAME, "cpis-batch rehearsal")
     begins = starts - timedelta(days=365)
@@ -83,11 +85,19 @@ def make_home(home: Path, *, las: Sequence[str], starts: date, expires: date, an
 
     members = parties(home, las, starts)
     owners = sorted({party.key_of: party for party in reversed(members)}.values(), key=lambda party: party.key_of)
-    user_ids = [f"{party.name}, rehearsal <{party.key_of.lower()}@example.org>" for party in owners]
-    pairs = dict(zip((party.key_of for party in owners), certificates.generate(user_ids, expires=expires), strict=True))
+    pairs = dict(zip((party.key_of for party in owners), _generate(owners, expires), strict=True))
     for party in members:
         _make(home, party, pairs[party.key_of], begins, expires)
     return senders(home)
+
+
+def _generate(owners: Sequence[Party], expires: date) -> list[certificates.KeyPair]:
+    """A key for each, in two gpg processes side by side: one key costs 14 ms."""
+    user_ids = [f"{owner.name}, rehearsal <{owner.key_of.lower()}@example.org>" for owner in owners]
+    middle = len(user_ids) // 2
+    with ThreadPoolExecutor(2) as threads:
+        halves = threads.map(lambda some: certificates.generate(some, expires=expires), (user_ids[:middle], user_ids[middle:]))
+        return [pair for half in halves for pair in half]
 
 
 def _make(home: Path, party: Party, pair: certificates.KeyPair, begins: date, expires: date) -> None:
@@ -96,7 +106,9 @@ def _make(home: Path, party: Party, pair: certificates.KeyPair, begins: date, ex
     folder = home / "partners" / party.code
     files.write(folder / f"{certificate.fingerprint}.asc", certificate.armored)
     files.write(folder / PARTNER_FILE, _partner_toml(party, certificate.fingerprint, begins, expires).encode())
-    files.write(home / _KEYS / f"{party.code}.key", pair.secret)
+    secret = home / _KEYS / f"{party.code}.key"
+    secret.touch(mode=0o600)
+    secret.write_bytes(pair.secret)  # on the partner's desk: not the hub's to make durable
     for place in _PLACES:
         (home / REMOTE / party.folder / place).mkdir(parents=True)
 
