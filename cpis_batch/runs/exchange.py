@@ -78,7 +78,10 @@ class Servers:
                 threads=threads,
             )
             result.files += got.files
-            result.troubles += got.troubles
+            if len({trouble.partner for trouble in got.troubles}) == sum(partner.mailbox == name for partner in partners):
+                self.down[name] = got.troubles[0].fault  # one server's one trouble, not one a partner
+            else:
+                result.troubles += got.troubles
             result.skipped |= got.skipped
         result.servers_down = self.down
         return result
