@@ -103,6 +103,29 @@ def test_f02_a_file_that_changes_while_it_is_read_is_discarded_and_taken_at_the_
             assert (tmp_path / "got").read_bytes() == path.read_bytes()
 
 
+class Swapping(FaultyServer):
+    """Opens another file than the one whose attributes it tells, before and after."""
+
+    def count(self, request: str) -> int:
+        path, aside, other = (self.root / INBOUND / name for name in ("a.pgp", "aside", "other"))
+        if request == "open":
+            path.rename(aside)
+            other.rename(path)
+        elif request == "lstat" and aside.exists():
+            path.rename(other)
+            aside.rename(path)
+        return super().count(request)
+
+
+def test_f02_a_file_that_was_another_only_while_it_was_open_is_discarded(faulty, tmp_path):
+    with faulty(Faults(), Swapping) as place:
+        for name, modified in (("a.pgp", 1_795_000_000), ("other", 1_795_000_002)):
+            os.utime(place.file(name, name[:5].encode()), (0, modified))
+        entry = next(each for each in place.mailbox.list(INBOUND).entries if each.name == "a.pgp")
+        with pytest.raises(ChangedWhileRead):
+            place.mailbox.fetch(INBOUND, entry, tmp_path / "got")
+
+
 # listings
 
 

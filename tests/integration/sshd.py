@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -28,10 +29,12 @@ def _program() -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, below those that the kernel gives to clients: it stays free over a restart."""
+    while True:
+        port = 10_240 + secrets.randbelow(22_528)  # not `random`: it is seeded alike in every worker
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass
@@ -117,10 +120,14 @@ class Sshd:
         """End the server and, with it, what it serves: sshd leaves its sessions alone otherwise."""
         if self._process is None:
             return
-        for child in self.children():
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGTERM)
-        self._process.terminate()
+        held = {self.pid}
+        os.kill(self.pid, signal.SIGSTOP)
+        while more := set(self.children()) - held:  # what is stopped starts nothing more, so this ends with all of them held
+            for pid in more:
+                _signal(pid, signal.SIGSTOP)
+            held |= more
+        for pid in held:
+            _signal(pid, signal.SIGKILL)
         self._process.communicate(timeout=10)
         self._process = None
 
@@ -129,6 +136,11 @@ class Sshd:
         self.stop()
         self.options = changes.get("options", self.options)
         self.start()
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _children(pid: int) -> list[int]:
