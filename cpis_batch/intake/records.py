@@ -148,17 +148,17 @@ def _damages(text: pa.StringArray, kind: npt.NDArray[np.str_], form: Form) -> np
         width = len(schema.fields)
         damage[_matches(text, rf"^{_FIELD}(?:,{_FIELD}){{0,{width - 2}}}{_END}") & (kind == letter)] = Damage.TOO_FEW_FIELDS
         damage[_matches(text, rf"^{_FIELD}(?:,{_FIELD}){{{width - 1}}}{_PADDING}{_END}") & (kind == letter)] = ""
-    damage[kind == ""] = Damage.UNKNOWN_TYPE
     ill_quoted = ~_matches(text, rf"^{_FIELD}(?:,{_FIELD})*{_END}")
     odd = pc.bit_wise_and(pc.count_substring(text, '"'), 1).to_numpy(zero_copy_only=False) == 1
     damage[ill_quoted] = Damage.STRAY_QUOTE
     damage[ill_quoted & odd] = Damage.UNCLOSED_QUOTE
     damage[_matches(text, _LINE_BREAK)] = Damage.LINE_BREAK
+    damage[kind == ""] = Damage.UNKNOWN_TYPE
     return damage
 
 
 def _unpadded(text: pa.StringArray, width: int) -> pa.StringArray:
-    return pc.replace_substring_regex(text, rf"({_of_width('D', width)}){_PADDING}{_END}", r"\1\n")
+    return pc.replace_substring_regex(text, rf"({_of_width('D', width)}){_PADDING}{_END}", "\\1\n")
 
 
 def _single(

@@ -91,4 +91,9 @@ RULES = (
         Rule(code, Scope.ROW, Severity.ERROR, (), f"damage = '{damage}'", cause, cure, given="odd_shape")
         for code, damage, cause, cure in _DAMAGE
     ),
+    # Where the last columns are empty, a row with one comma too many looks like a padded one; its dates give it away.
+    Rule("CPB-207", Scope.ROW, Severity.ERROR, ("date_of_birth",),
+         "date_of_birth IS NULL AND regexp_full_match(plan_type_text, '[0-9]{4}-[0-9]{2}-[0-9]{2}')",
+         "The values of this record stand one column too far to the right: a value before them holds a comma.",
+         "Put values that hold a comma in double quotes, as in \"Smith, Jones\".", "odd_plan_type"),
 )  # fmt: skip
