@@ -13,6 +13,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from cpis_batch.errors import Bug
+
 _kept = local()
 
 
@@ -39,6 +41,10 @@ def query(sql: str, tables: Mapping[str, pa.Table], params: Mapping[str, Any] | 
     try:
         relation = mine.sql(sql, params=dict(params)) if params else mine.sql(sql)
         return relation.to_arrow_table()
+    except duckdb.Error as fault:  # its text may quote what it read
+        raise Bug(
+            f"A query failed: {type(fault).__name__}.", "Report it with the run's log; with OutOfMemory, give the machine more."
+        ) from None
     finally:
         for name in tables:
             mine.unregister(name)

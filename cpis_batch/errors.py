@@ -10,6 +10,7 @@ No message ever holds a value of a record: rows are named by file, line number a
 """
 
 from enum import IntEnum
+from pathlib import Path
 
 
 class Exit(IntEnum):
@@ -131,3 +132,12 @@ class DeliveryUnknown(UnknownOutcome):
     """An upload ended without our knowing whether it stands; the next run reads it back before anything else."""
 
     exit_code = Exit.UNREACHABLE
+
+
+def place_of(fault: BaseException) -> str:
+    """The type of a foreign exception and where it arose. Its text is left out: pyarrow and DuckDB quote values."""
+    trace = fault.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "an unknown place"
+    return f"{type(fault).__name__} at {where}"

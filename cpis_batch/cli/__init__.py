@@ -12,7 +12,7 @@ import click
 
 from cpis_batch import __version__
 from cpis_batch.cli.context import Context, Instant
-from cpis_batch.errors import CpisError, Exit
+from cpis_batch.errors import CpisError, Exit, place_of
 
 # command -> (module, its one-line help): modules are imported when their command is used, so that --help answers at once.
 _COMMANDS = {
@@ -93,11 +93,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - nobody reads any more; keep Python's own flush quiet
         code = Exit.DONE
     except Exception as fault:  # noqa: BLE001 - the text of a foreign exception may quote a record: it is never printed
-        where = fault.__traceback__
-        while where and where.tb_next:
-            where = where.tb_next
-        place = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where else "?"
-        click.echo(f"cpis-batch: a fault of the program itself, {type(fault).__name__} at {place}.", err=True)
+        click.echo(f"cpis-batch: a fault of the program itself, {place_of(fault)}.", err=True)
         click.echo("            Nothing half-done is left. Report it with this line and the run's log.", err=True)
         code = Exit.BUG
     finally:

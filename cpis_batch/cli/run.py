@@ -95,10 +95,7 @@ def words(night: Night) -> str:
     lines += [f"  waiting   {file['la']} {file['name']}: perhaps still being uploaded" for file in document["waiting"]]
     lines += [f"  trouble   {partner}: {fault}" for partner, fault in document["partners_in_trouble"].items()]
     lines += [f"  server    {name}: {fault}" for name, fault in document["servers_down"].items()]
-    lines += [
-        f"  PROGRAM FAULT {la}: {fault}; this authority's files were not touched"
-        for la, fault in document["program_faults"].items()
-    ]
+    lines += [f"  FAILED    {la}: {fault} Nothing of this authority was changed." for la, fault in document["failed"].items()]
     if document["undelivered"]:
         lines.append(f"  not delivered: {len(document['undelivered'])}; the next run tries again")
     if document["holds"]:

@@ -36,7 +36,7 @@ class Intake:
     holds: list[Hold] = field(default_factory=list)
     waiting: list[Candidate] = field(default_factory=list)
     changes: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, str] = field(default_factory=dict)  # LA -> a fault of the program in its evening
+    faults: dict[str, LaResult] = field(default_factory=dict)  # of the LAs whose evening failed
     notes: list[str] = field(default_factory=list)
     round: Round = field(default_factory=Round)
 
@@ -70,10 +70,17 @@ def certificates_of(hub: Hub, partner: Partner) -> dict[str, bytes] | ConfigFaul
         found = partners.certificates(hub.home, partner, hub.business_date)
     except ConfigFault as fault:
         return fault
-    return found or ConfigFault(
-        f"{partner.code} has no certificate that is allowed on {hub.business_date}.",
+    if recipients(hub, found):
+        return found
+    return ConfigFault(
+        f"{partner.code} has no certificate that is allowed on {hub.business_date} and can be sealed to.",
         "Import its current certificate: cpis-batch keys import --party CODE FILE",
     )
+
+
+def recipients(hub: Hub, certificates: dict[str, bytes]) -> tuple[bytes, ...]:
+    """Those of a partner's certificates that can be sealed to: neither expired nor revoked, and able to encrypt."""
+    return tuple(data for data in certificates.values() if inspect(data).sealable(hub.now))
 
 
 def settle(
@@ -99,7 +106,7 @@ def settle(
         for change, count in one.changes.items():
             result.changes[change] = result.changes.get(change, 0) + count
         if one.fault:
-            result.faults[one.la_code] = one.fault
+            result.faults[one.la_code] = one
     result.head = _commit(hub, results, result.waiting)
     return result
 
@@ -173,6 +180,7 @@ def _task(hub: Hub, partner: Partner, new: tuple[Candidate, ...], holds: list[Ho
         partner=partner,
         name=hub.la_name(partner.code),
         certificates=certificates,
+        recipients=recipients(hub, certificates),
         version=hub.catalogue.la(partner.code),
         merged=hub.catalogue.merged_files(partner.code),
         held_digests=frozenset(arrival.digest for arrival in held.values()),

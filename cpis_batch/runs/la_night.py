@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 
 import msgspec
 import pyarrow as pa
@@ -19,6 +18,7 @@ from cpis_batch.delivery import outbox
 from cpis_batch.envelope.opening import open_message
 from cpis_batch.envelope.outcome import Opened, Refusal, Unopened
 from cpis_batch.envelope.sealing import seal
+from cpis_batch.errors import CpisError, DiskFault, Exit, place_of
 from cpis_batch.intake import acknowledge, answering, findings
 from cpis_batch.intake.acknowledge import Answer, Notice
 from cpis_batch.intake.check import CheckContext, Verdict, check
@@ -351,7 +351,7 @@ class Evening:
             notices=notices if arrival.state is not FileState.REFUSED else self.task.notices,
             holds=holds,
         )
-        sealed = seal(acknowledge.render(answer), recipients=list(self.task.certificates.values()), signer=self.keys.signer)
+        sealed = seal(acknowledge.render(answer), recipients=self.task.recipients, signer=self.keys.signer)
         self.result.deliveries.append(
             outbox.prepare(
                 self.outbox,
@@ -450,11 +450,9 @@ def work(task: LaTask) -> LaResult:
     assert _worker is not None
     try:
         return Evening(task, *_worker).run()
-    except Exception as fault:
-        if isinstance(fault, OSError) or type(fault).__module__.startswith("cpis_batch"):
-            raise
-        place_of = fault.__traceback__
-        while place_of and place_of.tb_next:
-            place_of = place_of.tb_next
-        where = f"{Path(place_of.tb_frame.f_code.co_filename).name}:{place_of.tb_lineno}" if place_of else "?"
-        return LaResult(task.partner.code, fault=f"{type(fault).__name__} at {where}")
+    except (DiskFault, OSError):
+        raise  # not this LA's trouble: nobody's part can be written
+    except CpisError as fault:
+        return LaResult(task.partner.code, fault=fault.message, fault_code=fault.exit_code)
+    except Exception as fault:  # noqa: BLE001 - the text of a foreign exception may quote a record: only its type and place are told
+        return LaResult(task.partner.code, fault=place_of(fault), fault_code=Exit.BUG)

@@ -43,7 +43,7 @@ class Night:
         if any(isinstance(fault, HostKeyFault) for fault in self.servers_down.values()):
             return Exit.HOST_KEY
         if self.intake.faults:
-            return Exit.BUG
+            return max(one.fault_code for one in self.intake.faults.values())
         nothing_came = not self.intake.round.files and not self.delivered
         if self.servers_down and nothing_came:
             return next(iter(self.servers_down.values())).exit_code
@@ -73,7 +73,7 @@ class Night:
             "skipped": self.intake.round.skipped,
             "partners_in_trouble": {trouble.partner: trouble.fault.message for trouble in self.intake.round.troubles},
             "servers_down": {name: fault.message for name, fault in self.servers_down.items()},
-            "program_faults": self.intake.faults,
+            "failed": {la: one.fault for la, one in self.intake.faults.items()},
             "access_reports": self.reports.sent,
             "access_events": self.reports.counts,
             "release": {"fortnight": f"{self.released.year:04}F{self.released.number:02}", "sent": self.released.sent,
@@ -164,5 +164,5 @@ def _note(night: Night) -> None:
         log.event("partner in trouble", partner=trouble.partner, fault=trouble.fault.message)
     for name, fault in night.servers_down.items():
         log.event("server down", server=name, fault=fault.message)
-    for la, fault_text in night.intake.faults.items():
-        log.event("fault of the program", la=la, fault=fault_text)
+    for la, failed in night.intake.faults.items():
+        log.event("an LA's evening failed", la=la, fault=failed.fault)

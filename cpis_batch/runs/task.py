@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cpis_batch.catalogue.records import Arrival, Balance, Delivery, Hold, LaVersion
 from cpis_batch.config import Brake, Limits
+from cpis_batch.errors import Exit
 from cpis_batch.intake.acknowledge import Notice
 from cpis_batch.partners import Partner
 from cpis_batch.vocabulary import Environment, FileOutcome
@@ -56,6 +57,7 @@ class LaTask:
     partner: Partner
     name: str  # of the LA, for people
     certificates: dict[str, bytes]  # allowed today, by fingerprint
+    recipients: tuple[bytes, ...]  # those of them that can be sealed to
     version: LaVersion | None
     merged: dict[tuple[int, int], tuple[str, FileOutcome]]  # (epoch, sequence) -> what was merged, and its outcome
     held_digests: frozenset[str]
@@ -81,4 +83,5 @@ class LaResult:
     waiting: list[Candidate] = field(default_factory=list)  # perhaps still growing
     operator_notes: list[str] = field(default_factory=list)  # for the log: codes and causes, no values
     changes: dict[str, int] = field(default_factory=dict)
-    fault: str | None = None  # a fault of the program in this LA's evening: nothing of the LA is changed
+    fault: str | None = None  # why this LA's evening failed: nothing of the LA is changed, and the others go on
+    fault_code: Exit = Exit.DONE
