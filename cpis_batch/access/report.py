@@ -20,6 +20,7 @@ from cpis_batch.register.predicates import active
 
 # The report's id is made of its events alone: a second run names it the same, and an event that it must not speak of
 # cannot show in it.
+_ID = "'ASN-' || la_code || '-' || left(sha256(la_code || string_agg(event_id, chr(10) ORDER BY event_id)), 16)"
 _REPORT = f"""
 WITH timed AS (
     SELECT *, timezone('Europe/London', accessed_at) AS there, timezone('UTC', accessed_at) AS universal,
@@ -39,7 +40,7 @@ WITH timed AS (
     GROUP BY event_id, la_code
 ), named AS (
     SELECT la_code,
-        'ASN-' || la_code || '-' || left(sha256(la_code || string_agg(event_id, chr(10) ORDER BY event_id)), 16) AS report_id
+        {_ID} AS report_id
     FROM held GROUP BY la_code
 )
 SELECT report_id, la_code, event_id, accessed_at,
@@ -72,6 +73,24 @@ def report(sifted: Sifted, plans: pa.Table, reference: AccessReference) -> pa.Ta
             "roles": reference.job_roles,
             "areas": reference.organisation_areas,
         },
+    ).cast(REPORT)
+
+
+def joined(rows: pa.Table, owed: pa.Table) -> pa.Table:
+    """REPORT of `rows` and of lines `owed` from before, under one id an authority made of both, each event once."""
+    return query(
+        f"""
+        WITH lines AS (
+            SELECT * FROM (SELECT 0 AS age, * FROM rows UNION ALL SELECT 1, * FROM owed)
+            QUALIFY row_number() OVER (PARTITION BY la_code, event_id ORDER BY age) = 1
+        ), named AS (
+            SELECT la_code, {_ID} AS id
+            FROM lines GROUP BY la_code
+        )
+        SELECT lines.* EXCLUDE (age) REPLACE (id AS report_id) FROM lines JOIN named USING (la_code)
+        ORDER BY la_code, accessed_at, event_id
+        """,
+        {"rows": rows, "owed": owed},
     ).cast(REPORT)
 
 

@@ -9,19 +9,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from cpis_batch import partners
 from cpis_batch.catalogue.records import Delivery
 from cpis_batch.catalogue.records import Release as Released
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope.sealing import seal
 from cpis_batch.errors import Bug, ConfigFault
-from cpis_batch.extracts import chis, manifest, recipients, routing, schedule
+from cpis_batch.extracts import chis, manifest, routing, schedule
+from cpis_batch.extracts.recipients import check_balance, check_recipients
 from cpis_batch.extracts.schedule import Release
 from cpis_batch.organisations import ChisUnit
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.register import view
 from cpis_batch.runs.hub import Hub
-from cpis_batch.runs.intake import Progress
+from cpis_batch.runs.intake import Progress, certificates_of, recipients
 from cpis_batch.status import imbalance
 
 PURPOSE = "0-19 services of the recipient's area: which of its children have an active plan"
@@ -46,12 +46,12 @@ def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) 
     routed = routing.route(active, persons, reference, on=hub.business_date, policy=policy)
     la_state = _la_state(hub)
     extract = chis.build(routed.rows, previous, la_state)
-    recipients.check_balance(active, extract, routed.unroutable)
+    check_balance(active, extract, routed.unroutable)
 
     units = {unit.code: unit for unit in hub.organisations.units_on(hub.business_date)}
     tables = chis.by_unit(extract, units)
     files = {unit: chis.unit_csv(table) for unit, table in tables.items()}
-    recipients.check_recipients(files, active, persons, reference, previous, on=hub.business_date, policy=policy)
+    check_recipients(files, active, persons, reference, previous, on=hub.business_date, policy=policy)
 
     parties = {partner.code: partner for partner in hub.under_agreement(PartnerKind.CHIS)}
     without = sorted(unit for unit in files if unit not in parties and (tables[unit].num_rows or unit in units))
@@ -99,14 +99,12 @@ def _deliveries(
     hub: Hub, unit: Partner, due: Release, sequence: int, data: bytes, table: pa.Table, la_state: pa.Table
 ) -> list[Delivery]:
     """The extract first, its manifest after it: who finds the manifest finds the whole extract."""
-    certificates = partners.certificates(hub.home, unit, hub.business_date)
-    if not certificates:
-        raise ConfigFault(
-            f"{unit.code} has no certificate that is allowed on {hub.business_date}; the whole release waits.",
-            "Import its current certificate: cpis-batch keys import --party CODE FILE",
-        )
+    certificates = certificates_of(hub, unit)
+    if isinstance(certificates, ConfigFault):
+        raise ConfigFault(f"{certificates.message} The whole release waits.", certificates.advice)
+    sealable = recipients(hub, certificates)
     signer = hub.hub_keys.current(hub.business_date).secret
-    sealed = seal(data, recipients=list(certificates.values()), signer=signer)
+    sealed = seal(data, recipients=sealable, signer=signer)
     name = chis.file_name(unit.code, due.fortnight, sequence)
     told = manifest.manifest(
         unit=ChisUnit(unit.code, unit.name, ""),
@@ -127,7 +125,7 @@ def _deliveries(
             unit,
             kind="CHIS_MANIFEST",
             name=chis.manifest_name(unit.code, due.fortnight, sequence),
-            sealed=seal(told, recipients=list(certificates.values()), signer=signer),
+            sealed=seal(told, recipients=sealable, signer=signer),
             **common,
         ),
     ]

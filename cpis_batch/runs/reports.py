@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from cpis_batch.access import answer, events, reference, render, report, withheld
 from cpis_batch.access.events import EventsReading
-from cpis_batch.access.schema import EVENTS, FAULTS
+from cpis_batch.access.schema import EVENTS, FAULTS, REPORT
 from cpis_batch.business_time import text_of
 from cpis_batch.catalogue.records import Arrival, Delivery, EventPart
 from cpis_batch.delivery import outbox
@@ -29,11 +29,12 @@ from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.runs import log
 from cpis_batch.runs.exchange import Servers
 from cpis_batch.runs.hub import Hub, gpg_home
-from cpis_batch.runs.intake import Progress, certificates_of, wait_for
+from cpis_batch.runs.intake import Progress, certificates_of, recipients, wait_for
 from cpis_batch.vocabulary import FileOutcome, FileState
 
 _NAME = re.compile(r"CPIS_EVENTS_[0-9]{8}_[0-9]{8}T[0-9]{6}Z\.csv\.pgp")
 WAITING = "WAITING"  # in the place of a month: events that wait for their care setting to be listed
+OWED = "OWED"  # likewise: lines of reports that could not be sent, for want of an agreement or a certificate
 PURPOSE = "Access to service notification: who in the NHS looked at the recipient's own children"
 _PLANS = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "child_id", "date_of_birth"]
 
@@ -49,7 +50,7 @@ class Reports:
     @property
     def needs_a_person(self) -> bool:
         """Whether an events file was refused, or events wait for their care setting, or an LA's report for its agreement."""
-        stuck = self.counts.get("waiting", 0) + self.counts.get("not_sent", 0)
+        stuck = self.counts.get("waiting", 0) + self.counts.get("owed", 0)
         return bool(stuck) or any(arrival.state is FileState.REFUSED for arrival in self.arrivals)
 
 
@@ -74,27 +75,35 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Rep
     files = servers.collect(services, wanted).files
     held = {part.month: part for part in hub.catalogue.event_parts()}
     waiting = hub.store.read(held[WAITING].part) if WAITING in held else EVENTS.empty_table()
-    if not files and not waiting.num_rows:
+    owed = hub.store.read(held[OWED].part) if OWED in held else REPORT.empty_table()
+    if not files and not waiting.num_rows and not _sendable(hub, owed).num_rows:
         return Reports()
     known = reference.load(hub.home / "reference")
     taken = _take(hub, files, known)
     brought = pa.concat_tables([EVENTS.empty_table(), *(one.reading.events for one in taken)])
-    seen = [hub.store.read(part.part, ["event_id"])["event_id"] for month, part in held.items() if month != WAITING]
+    seen = [hub.store.read(part.part, ["event_id"])["event_id"] for month, part in held.items() if month not in (WAITING, OWED)]
     seen_ids = pa.chunked_array([chunk for column in seen for chunk in column.chunks], pa.string())
     fresh = events.unseen(brought, seen_ids, waiting)
     sifted = withheld.sift(fresh, known)
     rows = report.report(sifted, hub.plans(columns=_PLANS), known)
+    told = report.joined(rows, owed)
+    sendable = _sendable(hub, told)
     result = Reports(arrivals=[one.arrival for one in taken])
-    result.counts = {"events": brought.num_rows, "new": fresh.num_rows - waiting.num_rows, "waiting": sifted.waiting.num_rows,
-                     "without_a_plan": report.untold(sifted, rows).num_rows}  # fmt: skip
-    deliveries = _answers(hub, taken, seen_ids) + _reports(hub, rows, result, progress)
+    result.counts = {
+        "events": brought.num_rows,
+        "new": fresh.num_rows - waiting.num_rows,
+        "waiting": sifted.waiting.num_rows,
+        "without_a_plan": report.untold(sifted, rows).num_rows,
+        "owed": told.num_rows - sendable.num_rows,
+    }
+    deliveries = _answers(hub, taken, seen_ids) + _reports(hub, sendable, result, progress)
     settled = fresh.filter(pc.invert(pc.is_in(fresh["event_id"], sifted.waiting["event_id"])))
     taken_from = {(arrival.folder, arrival.name) for arrival in result.arrivals}
     head = hub.commit(
         "EVENTS",
         arrivals=tuple(result.arrivals),
         deliveries=tuple(deliveries),
-        event_parts=tuple(_parts(hub, held, settled, sifted.waiting)),
+        event_parts=tuple(_parts(hub, held, settled, {WAITING: sifted.waiting, OWED: _not_in(told, sendable)})),
         forget=[waited for waited in hub.catalogue.waiting() if (waited.folder, waited.name) in taken_from],
     )
     log.event("access events", commit=head.id, **result.counts)
@@ -211,15 +220,7 @@ def _reports(hub: Hub, rows: pa.Table, result: Reports, progress: Progress) -> l
     deliveries = []
     parted = report.by_la(rows)
     for done, (la_code, told) in enumerate(parted.items(), 1):
-        partner = hub.partners.get(la_code)
-        if (
-            partner is None
-            or not partner.agreement.covers(hub.business_date)
-            or isinstance(certificates_of(hub, partner), ConfigFault)
-        ):
-            result.counts["not_sent"] = result.counts.get("not_sent", 0) + told.num_rows
-            log.event("access report not sent: no agreement or no certificate", la=la_code, events=told.num_rows)
-            continue
+        partner = hub.partners[la_code]
         bundled = acknowledge.bundle(render.render(told, la_code=la_code, la_name=hub.la_name(la_code)))
         deliveries.append(
             outbox.prepare(
@@ -238,15 +239,32 @@ def _reports(hub: Hub, rows: pa.Table, result: Reports, progress: Progress) -> l
     return deliveries
 
 
+def _sendable(hub: Hub, rows: pa.Table) -> pa.Table:
+    """The lines of the LAs that may be sent something today and can be sealed to."""
+    codes = {
+        code
+        for code in rows["la_code"].unique().to_pylist()
+        if (partner := hub.partners.get(code))
+        and partner.agreement.covers(hub.business_date)
+        and not isinstance(certificates_of(hub, partner), ConfigFault)
+    }
+    return rows.filter(pc.is_in(rows["la_code"], pa.array(sorted(codes), pa.string())))
+
+
+def _not_in(rows: pa.Table, sent: pa.Table) -> pa.Table:
+    """The lines of the LAs of which none was sent."""
+    return rows.filter(pc.invert(pc.is_in(rows["la_code"], sent["la_code"].unique())))
+
+
 def _sealed(hub: Hub, partner: Partner, plaintext: bytes) -> bytes:
     certificates = certificates_of(hub, partner)
     if isinstance(certificates, ConfigFault):
         raise certificates
-    return seal(plaintext, recipients=list(certificates.values()), signer=hub.hub_keys.current(hub.business_date).secret)
+    return seal(plaintext, recipients=recipients(hub, certificates), signer=hub.hub_keys.current(hub.business_date).secret)
 
 
-def _parts(hub: Hub, held: dict[str, EventPart], settled: pa.Table, waiting: pa.Table) -> list[EventPart]:
-    """The events of each month that they add to, and those that wait."""
+def _parts(hub: Hub, held: dict[str, EventPart], settled: pa.Table, kept: dict[str, pa.Table]) -> list[EventPart]:
+    """The events of each month that they add to, and what is kept for a later run, by why."""
     changed: list[EventPart] = []
     months = pc.strftime(settled["accessed_at"], "%Y-%m")
     for month in sorted(set(months.to_pylist())):
@@ -254,6 +272,7 @@ def _parts(hub: Hub, held: dict[str, EventPart], settled: pa.Table, waiting: pa.
         if month in held:
             table = pa.concat_tables([hub.store.read(held[month].part), table])
         changed.append(EventPart(month=month, part=hub.store.write(table).digest, row_count=table.num_rows))
-    if waiting.num_rows or WAITING in held:
-        changed.append(EventPart(month=WAITING, part=hub.store.write(waiting).digest, row_count=waiting.num_rows))
+    for why, table in kept.items():
+        if table.num_rows or why in held:
+            changed.append(EventPart(month=why, part=hub.store.write(table).digest, row_count=table.num_rows))
     return changed
