@@ -22,20 +22,18 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch.engine import query
 from cpis_batch.errors import Bug
-from cpis_batch.register import predicates
+from cpis_batch.register import masks
 from cpis_batch.register.history import deleted_keys
+from cpis_batch.register.judge import FACTS, Judged, afterwards, judge
 from cpis_batch.register.pairing import PERSON_AND_TYPE, PLAN, keys, pair
 from cpis_batch.register.schema import ACCEPTED, CHANGES, HISTORY, PLANS
 from cpis_batch.vocabulary import Change, ExtractKind
 
 RETENTION_DAYS = 365  # DESIGN, section 3; a home may set another in [retention]
 
-# Rows that were accepted and did nothing, with why. One row an accepted row: line (int32), reason (string).
+# Rows that were accepted and did nothing, with why (`judge`): DELETE_UNKNOWN or PAST_RETENTION.
 PASSED_OVER = pa.schema([pa.field("line", pa.int32(), nullable=False), pa.field("reason", pa.string(), nullable=False)])
-DELETE_UNKNOWN = "DELETE_UNKNOWN"  # a delete date for a plan that the register does not hold
-PAST_RETENTION = "PAST_RETENTION"  # unknown, and ended longer ago than plans are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,68 +64,8 @@ class Merged:
     passed_over: pa.Table
 
 
-_FACTS = ("nhs_number", "plan_type", "start_date", "child_id", "family_name", "given_name", "date_of_birth")
 _VERSIONED = [Change.AMENDED, Change.ENDED, Change.RESUMED, Change.DELETED, Change.AGED_OUT]
 _TAKEN_IN = [Change.NEW, Change.REOPENED]
-
-# What becomes of each pair of a plan held (h) and a row sent (s): `change`, null where a plan stands untouched or a row is
-# passed over; and the plan's new end, the 18th birthday applied.
-_JUDGE = f"""
-WITH said AS (
-    SELECT *,
-        coalesce(s.nhs_number, h.nhs_number) AS nhs_number,
-        coalesce(s.plan_type, h.plan_type) AS plan_type,
-        coalesce(s.start_date, h.start_date) AS start_date,
-        coalesce(s.date_of_birth, h.date_of_birth) AS date_of_birth,
-        CASE WHEN "row" IS NULL THEN h.end_date ELSE s.end_date END AS end_date,
-        CASE WHEN "row" IS NULL THEN h.end_basis WHEN s.end_date IS NOT NULL THEN 'LA' END AS end_basis
-    FROM pairs
-), born AS (
-    SELECT *, {predicates.adult_on("said")} AS adult_on FROM said
-), aged AS (
-    SELECT *, {predicates.ends_by_age("born", "$today", "adult_on")} AS grown FROM born
-), ends AS (
-    SELECT *, CASE WHEN grown THEN adult_on ELSE end_date END AS ends_on, CASE WHEN grown THEN 'AGE' ELSE end_basis END AS ends_by
-    FROM aged
-), judged AS (
-    SELECT *,
-        (h.start_date, h.end_date, h.date_of_birth) IS DISTINCT FROM (start_date, ends_on, date_of_birth) AS dates_differ,
-        CASE
-            WHEN plan IS NOT NULL THEN NULL
-            WHEN s.delete_date IS NOT NULL THEN '{DELETE_UNKNOWN}'
-            WHEN {predicates.spent("ends_on", "$today", "$retention_days")} THEN '{PAST_RETENTION}'
-        END AS passed_over,
-        CASE
-            WHEN passed_over IS NOT NULL THEN NULL
-            WHEN plan IS NULL AND was_deleted THEN 'REOPENED'
-            WHEN plan IS NULL THEN 'NEW'
-            WHEN s.delete_date IS NOT NULL THEN 'DELETED'
-            WHEN grown AND (h.end_date IS NULL OR h.end_date > ends_on) THEN 'AGED_OUT'
-            WHEN "row" IS NULL AND $full AND NOT rejected AND ends_by IS DISTINCT FROM 'AGE'
-                AND (ends_on IS NULL OR ends_on >= $today) THEN 'MISSING'
-            WHEN "row" IS NULL THEN NULL
-            WHEN h.end_date IS NULL AND ends_on IS NOT NULL THEN 'ENDED'
-            WHEN h.end_date IS NOT NULL AND ends_on IS NULL THEN 'RESUMED'
-            WHEN dates_differ OR h.end_basis IS DISTINCT FROM ends_by OR h.child_id <> s.child_id
-                OR nfc_normalize(h.family_name) <> nfc_normalize(s.family_name)
-                OR nfc_normalize(h.given_name) <> nfc_normalize(s.given_name) THEN 'AMENDED'
-            ELSE 'CONFIRMED'
-        END AS change
-    FROM ends
-)
-SELECT plan, "row", s.line AS line, change, passed_over, ends_on AS end_date, ends_by AS end_basis,
-    coalesce(h.start_date <> s.start_date, false) AS start_moved,
-    coalesce(change = 'AMENDED' AND dates_differ, false) AS redated,
-    coalesce({predicates.active("h", "$today")}, false) AS was_active,
-    coalesce(change <> 'DELETED', true) AND {predicates.active("judged", "$today", "adult_on")} AS is_active,
-    CASE WHEN "row" IS NULL THEN h.last_confirmed_on ELSE greatest(h.last_confirmed_on, $extracted_on) END AS last_confirmed_on,
-    CASE
-        WHEN change = 'MISSING' THEN coalesce(h.missing_since, $extracted_on)
-        WHEN "row" IS NULL AND change IS NULL AND NOT rejected THEN h.missing_since
-    END AS missing_since
-FROM judged
-ORDER BY nhs_number, plan_type, start_date
-"""
 
 
 def merge(
@@ -152,24 +90,33 @@ def merge(
     plans, accepted = plans.combine_chunks(), accepted.combine_chunks()
     _check(plans, accepted, facts.la_code)
     pairs = pair(plans, accepted, business_date)
-    before, said = plans.take(pairs["plan"]), accepted.take(pairs["row"])
-    pairs = (
-        pairs.append_column("h", before.to_struct_array())
-        .append_column("s", said.to_struct_array())
-        .append_column("was_deleted", _among(said, PLAN, None if history is None else deleted_keys(history)))
-        .append_column("rejected", _among(before, PERSON_AND_TYPE, facts.rejected))
+    before, said = plans.take(pairs["plan"]).combine_chunks(), accepted.take(pairs["row"]).combine_chunks()
+    after = afterwards(before, said, business_date)
+    rejected = _among(before, PERSON_AND_TYPE, facts.rejected)
+    judged = judge(
+        before,
+        said,
+        after,
+        full=facts.kind is ExtractKind.FULL,
+        rejected=rejected,
+        was_deleted=_among(said, PLAN, None if history is None else deleted_keys(history)),
+        today=business_date,
+        retention_days=retention_days,
     )
-    steps = query(
-        _JUDGE,
-        {"pairs": pairs},
-        {
-            "today": business_date,
-            "extracted_on": facts.extracted_on,
-            "full": facts.kind is ExtractKind.FULL,
-            "retention_days": retention_days,
-        },
-    ).combine_chunks()
-    return _assemble(plans, accepted, steps, facts, known_at)
+    now = pa.scalar(known_at, HISTORY.field("known_to").type)
+    merged = _merged(before, said, after, judged, rejected, facts, now)
+    changes = _changes(merged, before, said, after, judged, business_date)
+
+    versioned = pc.is_in(judged.change, pa.array(_VERSIONED))
+    closed = before.append_column("known_to", pa.repeat(now, len(versioned))).append_column("change", judged.change)
+    passed_over = pa.table([said["line"], judged.passed_over], names=PASSED_OVER.names)
+    leaves = pc.or_(judged.has(Change.DELETED), pc.is_valid(judged.passed_over))
+    return Merged(
+        merged.filter(pc.invert(leaves)).cast(PLANS),
+        closed.filter(versioned).cast(HISTORY),
+        changes.filter(pc.is_valid(judged.change)).cast(CHANGES),
+        passed_over.filter(pc.is_valid(judged.passed_over)).cast(PASSED_OVER),
+    )
 
 
 def age_out(plans: pa.Table, *, business_date: date, known_at: datetime) -> Merged:
@@ -186,8 +133,8 @@ def age_out(plans: pa.Table, *, business_date: date, known_at: datetime) -> Merg
 
 def next_age_out(plans: pa.Table) -> date | None:
     """The earliest day on which `age_out` would end a plan; it may lie in the past. None where no plan waits for it."""
-    sql = f"SELECT min({predicates.adult_on('p')}) AS day FROM plans p WHERE {predicates.outlives_childhood('p')}"
-    day: date | None = query(sql, {"plans": plans})["day"][0].as_py()
+    adult = masks.adult_on(plans["date_of_birth"])
+    day: date | None = pc.min(adult.filter(masks.outlives_childhood(plans["plan_type"], plans["end_date"], adult))).as_py()
     return day
 
 
@@ -205,33 +152,43 @@ def _among(rows: pa.Table, columns: Sequence[str], some: pa.Table | None) -> pa.
     return pc.is_in(keys(rows, columns), value_set=keys(some, columns), skip_nulls=True)
 
 
-def _assemble(plans: pa.Table, accepted: pa.Table, steps: pa.Table, facts: ExtractFacts, known_at: datetime) -> Merged:
-    before, said = plans.take(steps["plan"]).combine_chunks(), accepted.take(steps["row"]).combine_chunks()
-    change = steps["change"]
-    versioned = pc.is_in(change, pa.array(_VERSIONED))
-    altered = pc.or_(versioned, pc.is_in(change, pa.array(_TAKEN_IN)))
-    restated = pc.and_(altered, pc.is_valid(steps["row"]))  # the plan stands as this file has it
-
-    now = pa.scalar(known_at, HISTORY.field("known_to").type)
-    after = {name: pc.if_else(restated, said[name], before[name]) for name in _FACTS}
-    after |= {name: steps[name] for name in ("end_date", "end_basis", "last_confirmed_on", "missing_since")}
-    after |= {
-        "la_code": pa.repeat(facts.la_code, steps.num_rows),
+def _merged(
+    before: pa.Table, said: pa.Table, after: pa.Table, judged: Judged, rejected: pa.Array, facts: ExtractFacts, now: pa.Scalar
+) -> pa.Table:
+    """The plan of every pair as it stands from now on, those that leave the register included."""
+    spoken, extracted_on = pc.is_valid(said["line"]), pa.scalar(facts.extracted_on)
+    altered = pc.is_in(judged.change, pa.array([*_VERSIONED, *_TAKEN_IN]))
+    restated = pc.and_(altered, spoken)  # it stands as this file has it, else as it stood
+    confirmed_on = pc.max_element_wise(before["last_confirmed_on"], extracted_on)
+    untouched = pc.and_(pc.is_null(judged.change), pc.invert(pc.or_(spoken, rejected)))
+    missing_since = pc.case_when(
+        pc.make_struct(judged.has(Change.MISSING), untouched),
+        pc.coalesce(before["missing_since"], extracted_on),
+        before["missing_since"],
+    )
+    columns = {name: pc.if_else(restated, after[name], before[name]) for name in FACTS} | {
+        "la_code": pa.repeat(facts.la_code, len(spoken)),
+        "end_date": after["end_date"],
+        "end_basis": after["end_basis"],
+        "last_confirmed_on": pc.if_else(spoken, confirmed_on, before["last_confirmed_on"]),
+        "missing_since": missing_since,
         "known_from": pc.if_else(altered, now, before["known_from"]),
         "source_file": pc.if_else(restated, facts.source_file, before["source_file"]),
         "source_line": pc.if_else(restated, said["line"], before["source_line"]),
     }
-    leaves = pc.or_(pc.is_valid(steps["passed_over"]), pc.fill_null(pc.equal(change, Change.DELETED), fill_value=False))
-    told = steps.drop_columns(["missing_since"]).append_column(
-        "missing_since", pc.if_else(pc.equal(change, Change.MISSING), steps["missing_since"], None)
-    )
-    for name in ("nhs_number", "plan_type", "start_date", "child_id"):
-        told = told.append_column(name, after[name])
-    closed = before.append_column("known_to", pa.repeat(now, steps.num_rows)).append_column("change", change)
-    passed_over = steps.filter(pc.is_valid(steps["passed_over"])).select(["line", "passed_over"])
-    return Merged(
-        pa.table([after[name] for name in PLANS.names], names=PLANS.names).filter(pc.invert(leaves)).cast(PLANS),
-        closed.filter(versioned).cast(HISTORY),
-        told.filter(pc.is_valid(change)).select(CHANGES.names).cast(CHANGES),
-        passed_over.rename_columns(PASSED_OVER.names).cast(PASSED_OVER),
-    )
+    return pa.table([columns[name] for name in PLANS.names], names=PLANS.names)
+
+
+def _changes(merged: pa.Table, before: pa.Table, said: pa.Table, after: pa.Table, judged: Judged, today: date) -> pa.Table:
+    """What became of every pair, with the columns of CHANGES."""
+    start_moved = pc.not_equal(before["start_date"], said["start_date"])
+    columns = {name: merged[name] for name in ("nhs_number", "plan_type", "start_date", "child_id")} | {
+        "change": judged.change,
+        "line": said["line"],
+        "was_active": masks.active(before, today),
+        "is_active": pc.and_(masks.active(after, today), pc.invert(judged.has(Change.DELETED))),
+        "missing_since": pc.if_else(judged.has(Change.MISSING), merged["missing_since"], None),
+        "start_moved": pc.fill_null(start_moved, fill_value=False),
+        "redated": pc.and_(judged.has(Change.AMENDED), judged.dates_differ),
+    }
+    return pa.table([columns[name] for name in CHANGES.names], names=CHANGES.names)

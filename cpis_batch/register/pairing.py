@@ -29,7 +29,8 @@ def keys(table: pa.Table, columns: Sequence[str]) -> pa.Array:
 def pair(plans: pa.Table, accepted: pa.Table, business_date: date) -> pa.Table:
     """Positions, `plan` in `plans` (PLANS) and `row` in `accepted` (ACCEPTED): every plan and every row stands in one pair.
 
-    `plan` is null where the row speaks of no plan held, `row` where no row speaks of the plan.
+    `plan` is null where the row speaks of no plan held, `row` where no row speaks of the plan. Sorted by the key that the
+    plan has afterwards.
     """
     plan_keys, row_keys = keys(plans, PLAN), keys(accepted, PLAN)
     spoken_of = pc.index_in(row_keys, value_set=plan_keys)
@@ -39,12 +40,15 @@ def pair(plans: pa.Table, accepted: pa.Table, business_date: date) -> pa.Table:
     if moves:
         spoken_of = pa.array([moves.get(row, plan) for row, plan in enumerate(spoken_of.to_pylist())], pa.int32())
         unspoken = unspoken.filter(pc.invert(pc.is_in(unspoken, value_set=pa.array(moves.values(), unspoken.type))))
-    return pa.table(
+    pairs = pa.table(
         {
             "plan": pa.concat_arrays([spoken_of, unspoken.cast(pa.int32())]),
             "row": pa.concat_arrays([pa.array(range(accepted.num_rows), pa.int32()), pa.nulls(len(unspoken), pa.int32())]),
         }
     )
+    said, held = accepted.take(pairs["row"]), plans.take(pairs["plan"])
+    afterwards = pa.table({name: pc.coalesce(said[name], held[name]) for name in PLAN})
+    return pairs.take(pc.sort_indices(afterwards, sort_keys=[(name, "ascending") for name in PLAN]))
 
 
 def _moves(plans: pa.Table, accepted: pa.Table, unspoken: pa.Array, unknown: pa.Array, today: date) -> dict[int, int]:

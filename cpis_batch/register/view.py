@@ -7,8 +7,7 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch.engine import query
-from cpis_batch.register import predicates
+from cpis_batch.register import masks
 from cpis_batch.register.schema import PLANS
 from cpis_batch.vocabulary import PlanType
 
@@ -19,7 +18,7 @@ def active(plans: pa.Table, on: date) -> pa.Table:
     A plan counts from its start date to its end date, both included, and CPP and LAC no longer than the 18th birthday,
     whether `age_out` has run by then or not. One that starts later is not active yet; it waits in the register.
     """
-    return query(f"SELECT * FROM plans p WHERE {predicates.active('p', '$on')}", {"plans": plans}, {"on": on}).cast(PLANS)
+    return plans.filter(masks.active(plans, on))
 
 
 def missing(plans: pa.Table, on: date) -> pa.Table:

@@ -11,7 +11,8 @@ import pytest
 from cpis_batch.errors import Bug
 from cpis_batch.register.digest import logical_digest
 from cpis_batch.register.history import append
-from cpis_batch.register.merge import DELETE_UNKNOWN, PAST_RETENTION, Merged, merge
+from cpis_batch.register.judge import DELETE_UNKNOWN, PAST_RETENTION
+from cpis_batch.register.merge import Merged, merge
 from cpis_batch.register.schema import CHANGES, HISTORY, PLANS
 from cpis_batch.register.view import active
 from cpis_batch.vocabulary import ExtractKind

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from cpis_batch.business_time import birthday
 from cpis_batch.engine import query
+from cpis_batch.register import masks, predicates
 from cpis_batch.register.merge import age_out, merge, next_age_out
-from cpis_batch.register.predicates import adult_on
 from cpis_batch.register.view import active
-from cpis_batch.vocabulary import ExtractKind
+from cpis_batch.vocabulary import ExtractKind, PlanType
 from tests.builders import TONIGHT, accepted, extract, plan, plans, row
 
 BORN = date(2008, 11, 20)
@@ -27,10 +27,24 @@ def taken(held, sent, today=ADULT, facts=None):
 
 
 @given(st.lists(st.dates(date(1950, 1, 1), date(2030, 12, 31)), min_size=1))
-def test_f52_sql_and_python_have_one_18th_birthday(days):
-    table = pa.table({"date_of_birth": pa.array([*days, date(2008, 2, 29)], pa.date32())})
-    answer = query(f"SELECT {adult_on('t')} AS day FROM t", {"t": table})["day"].to_pylist()
-    assert answer == [birthday(born, 18) for born in [*days, date(2008, 2, 29)]]
+def test_f52_there_is_one_18th_birthday(days):
+    births = [*days, date(2008, 2, 29)]
+    table = pa.table({"date_of_birth": pa.array(births, pa.date32())})
+    expected = [birthday(born, 18) for born in births]
+    assert masks.adult_on(table["date_of_birth"]).to_pylist() == expected
+    assert query(f"SELECT {predicates.adult_on('t')} AS day FROM t", {"t": table})["day"].to_pylist() == expected
+
+
+some_days = st.sampled_from([date(2008, 2, 29), date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 2), date(2027, 3, 1)])
+
+
+@given(some_days, st.none() | some_days, st.sampled_from(PlanType), some_days, st.integers(0, 400))
+def test_what_is_active_or_spent_is_one_question_in_sql_and_over_columns(start, end, plan_type, today, days):
+    held = plans([plan(1, plan_type.value, start, end_date=end, date_of_birth=date(2008, 2, 29))])
+    sql = f"SELECT {predicates.active('p', '$on')} AS active, {predicates.spent('p.end_date', '$on', '$days')} AS spent FROM p"
+    asked = query(sql, {"p": held}, {"on": today, "days": days})
+    assert masks.active(held, today).to_pylist() == asked["active"].to_pylist()
+    assert masks.spent(held["end_date"], today, days).to_pylist() == asked["spent"].to_pylist()
 
 
 @pytest.mark.parametrize(
