@@ -31,6 +31,10 @@ _LINE_BREAK = r"\r[^\n]"
 _BEFORE_DAMAGE = r'^"?D"?,"?(?P<first>[^",\r\n]*)"?,"?(?P<second>[^",\r\n]*)"?,'
 
 
+_KINDS = ("H", "D", "T")  # and none of them: -1
+_Codes = npt.NDArray[np.int8]
+
+
 class Damage(StrEnum):
     """Why a line is not a record."""
 
@@ -40,6 +44,10 @@ class Damage(StrEnum):
     TOO_FEW_FIELDS = "TOO_FEW_FIELDS"
     TOO_MANY_FIELDS = "TOO_MANY_FIELDS"
     UNKNOWN_TYPE = "UNKNOWN_TYPE"
+
+
+_SOUND = -1  # else the place of the damage in this tuple: text would take 80 bytes a line
+_DAMAGES = tuple(Damage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +107,11 @@ def _take_apart(lines: Lines, form: Form) -> Records:
 
     text = lines.text.take(pa.array(others))
     number = (others + 1).astype(np.int32)
-    kind = np.array(pc.fill_null(pc.struct_field(pc.extract_regex(text, _KIND), "kind"), "").to_pylist(), dtype="<U1")
+    kind = _kinds(text)
     damage = _damages(text, kind, form)
-    padded = (kind == "D") & (damage == "")
-    harmed = np.isin(kind, ["D", ""]) & ~padded
+    detail = kind == _KINDS.index("D")
+    padded = detail & (damage == _SOUND)
+    harmed = (detail | (kind < 0)) & ~padded
 
     names = form.detail.names[1:]
     rows = pa.concat_tables(
@@ -114,7 +123,7 @@ def _take_apart(lines: Lines, form: Form) -> Records:
     )
     if len(others) > 2:  # more than a header and a trailer
         rows = rows.sort_by("line")
-    too_many = number[(kind == "D") & (damage == Damage.TOO_MANY_FIELDS)]
+    too_many = number[detail & (damage == _DAMAGES.index(Damage.TOO_MANY_FIELDS))]
     inner_blank = np.flatnonzero(lines.blank[: filled[-1]])
     return Records(
         header=_single("H", text, number, kind, damage, len(form.header.fields)),
@@ -125,7 +134,7 @@ def _take_apart(lines: Lines, form: Form) -> Records:
         heading_line=heading_line,
         heading_fits=heading_fits,
         blank_line=int(inner_blank[0]) + 1 if len(inner_blank) else None,
-        extra_line=int(too_many[0]) if 2 * len(too_many) > good.sum() + (kind == "D").sum() else None,
+        extra_line=int(too_many[0]) if 2 * len(too_many) > good.sum() + detail.sum() else None,
     )
 
 
@@ -141,19 +150,29 @@ def _of_width(kind: str, width: int) -> str:
     return rf'^(?:{kind}|"{kind}")(?:,{_FIELD}){{{width - 1}}}'
 
 
-def _damages(text: pa.StringArray, kind: npt.NDArray[np.str_], form: Form) -> npt.NDArray[np.str_]:
-    """What is wrong with each line; the empty string where nothing is."""
-    damage = np.full(len(text), Damage.TOO_MANY_FIELDS, dtype="<U20")
-    for letter, schema in (("H", form.header), ("D", form.detail), ("T", form.trailer)):
-        width = len(schema.fields)
-        damage[_matches(text, rf"^{_FIELD}(?:,{_FIELD}){{0,{width - 2}}}{_END}") & (kind == letter)] = Damage.TOO_FEW_FIELDS
-        damage[_matches(text, rf"^{_FIELD}(?:,{_FIELD}){{{width - 1}}}{_PADDING}{_END}") & (kind == letter)] = ""
+def _kinds(text: pa.StringArray) -> _Codes:
+    kinds: _Codes = (
+        pc.fill_null(pc.index_in(pc.struct_field(pc.extract_regex(text, _KIND), "kind"), pa.array(_KINDS)), -1)
+        .to_numpy(zero_copy_only=False)
+        .astype(np.int8)
+    )
+    return kinds
+
+
+def _damages(text: pa.StringArray, kind: _Codes, form: Form) -> _Codes:
+    """What is wrong with each line."""
+    damage = np.full(len(text), _DAMAGES.index(Damage.TOO_MANY_FIELDS), np.int8)
+    for place, schema in enumerate((form.header, form.detail, form.trailer)):
+        width, mine = len(schema.fields), kind == place
+        few = _matches(text, rf"^{_FIELD}(?:,{_FIELD}){{0,{width - 2}}}{_END}")
+        damage[few & mine] = _DAMAGES.index(Damage.TOO_FEW_FIELDS)
+        damage[_matches(text, rf"^{_FIELD}(?:,{_FIELD}){{{width - 1}}}{_PADDING}{_END}") & mine] = _SOUND
     ill_quoted = ~_matches(text, rf"^{_FIELD}(?:,{_FIELD})*{_END}")
     odd = pc.bit_wise_and(pc.count_substring(text, '"'), 1).to_numpy(zero_copy_only=False) == 1
-    damage[ill_quoted] = Damage.STRAY_QUOTE
-    damage[ill_quoted & odd] = Damage.UNCLOSED_QUOTE
-    damage[_matches(text, _LINE_BREAK)] = Damage.LINE_BREAK
-    damage[kind == ""] = Damage.UNKNOWN_TYPE
+    damage[ill_quoted] = _DAMAGES.index(Damage.STRAY_QUOTE)
+    damage[ill_quoted & odd] = _DAMAGES.index(Damage.UNCLOSED_QUOTE)
+    damage[_matches(text, _LINE_BREAK)] = _DAMAGES.index(Damage.LINE_BREAK)
+    damage[kind < 0] = _DAMAGES.index(Damage.UNKNOWN_TYPE)
     return damage
 
 
@@ -165,15 +184,15 @@ def _single(
     letter: str,
     text: pa.StringArray,
     number: npt.NDArray[np.int32],
-    kind: npt.NDArray[np.str_],
-    damage: npt.NDArray[np.str_],
+    kind: _Codes,
+    damage: _Codes,
     width: int,
 ) -> Single:
-    found = np.flatnonzero(kind == letter)
+    found = np.flatnonzero(kind == _KINDS.index(letter))
     lines = tuple(number[found].tolist())
     if not lines:
         return Single((), None, None)
-    harm = Damage(damage[found[0]]) if damage[found[0]] else None
+    harm = None if damage[found[0]] == _SOUND else _DAMAGES[damage[found[0]]]
     if harm not in (None, Damage.TOO_FEW_FIELDS, Damage.TOO_MANY_FIELDS):
         return Single(lines, None, harm)
     values = next(csv.reader([text[int(found[0])].as_py().rstrip("\r\n")]))
@@ -183,7 +202,7 @@ def _single(
 def _columns(text: pa.StringArray, number: npt.NDArray[np.int32], names: tuple[str, ...]) -> pa.Table:
     """Good D lines as columns of text."""
     if not len(text):
-        return _damaged(text, number, np.empty(0, "<U1"), names)
+        return _damaged(text, number, np.empty(0, np.int8), names)
     offsets = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
     table = arrow_csv.read_csv(
         pa.BufferReader(text.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))),
@@ -199,13 +218,12 @@ def _columns(text: pa.StringArray, number: npt.NDArray[np.int32], names: tuple[s
     return table.add_column(0, "damage", pa.nulls(len(text), pa.string())).add_column(0, "line", pa.array(number))
 
 
-def _damaged(
-    text: pa.StringArray, number: npt.NDArray[np.int32], damage: npt.NDArray[np.str_], names: tuple[str, ...]
-) -> pa.Table:
+def _damaged(text: pa.StringArray, number: npt.NDArray[np.int32], damage: _Codes, names: tuple[str, ...]) -> pa.Table:
     """Damaged lines: the first two columns where they can be read and stand in their places, the rest null."""
     before = pc.extract_regex(text, _BEFORE_DAMAGE)
-    displaced = pa.array(np.isin(damage, [Damage.TOO_FEW_FIELDS, Damage.UNKNOWN_TYPE]))
-    columns = {"line": pa.array(number, pa.int32()), "damage": pa.array(damage.tolist(), pa.string())}
+    told = pa.DictionaryArray.from_arrays(pa.array(damage), pa.array([str(one) for one in _DAMAGES])).cast(pa.string())
+    displaced = pc.is_in(told, pa.array([str(Damage.TOO_FEW_FIELDS), str(Damage.UNKNOWN_TYPE)]))
+    columns = {"line": pa.array(number, pa.int32()), "damage": told}
     columns |= {name: pa.nulls(len(number), pa.string()) for name in names}
     for name, group in zip(names, ("first", "second"), strict=False):
         columns[name] = pc.if_else(displaced, pa.scalar(None, pa.string()), pc.struct_field(before, group))
