@@ -187,7 +187,7 @@ def _changes(merged: pa.Table, before: pa.Table, said: pa.Table, after: pa.Table
         "line": said["line"],
         "was_active": masks.active(before, today),
         "is_active": pc.and_(masks.active(after, today), pc.invert(judged.has(Change.DELETED))),
-        "missing_since": pc.if_else(judged.has(Change.MISSING), merged["missing_since"], None),
+        "missing_since": merged["missing_since"],
         "start_moved": pc.fill_null(start_moved, fill_value=False),
         "redated": pc.and_(judged.has(Change.AMENDED), judged.dates_differ),
     }
