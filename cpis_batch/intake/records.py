@@ -121,7 +121,7 @@ def _take_apart(lines: Lines, form: Form) -> Records:
             _damaged(text.filter(pa.array(harmed)), number[harmed], damage[harmed], names),
         ]
     )
-    if len(others) > 2:  # more than a header and a trailer
+    if padded.any() or harmed.any():
         rows = rows.sort_by("line")
     too_many = number[detail & (damage == _DAMAGES.index(Damage.TOO_MANY_FIELDS))]
     inner_blank = np.flatnonzero(lines.blank[: filled[-1]])
