@@ -51,7 +51,7 @@ def show(context: Context, number: int, as_json: bool) -> None:
         f"  since: {hold.made_at:%d %b %Y %H:%M} UTC",
         f"  why:   {hold.detail}",
         f"  file:  {arrival.name}, sequence {arrival.sequence}, {arrival.size:,} bytes",
-        f"  rows:  {arrival.records_rejected} read; none is applied while it is held",
+        "  none of its rows is applied while it is held",
     ]
     if hold.decision:
         lines.append(f"  decided by {hold.decided_by}: {hold.decision_reason}")

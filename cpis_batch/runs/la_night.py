@@ -299,12 +299,12 @@ class Evening:
             epoch=epoch,
         )
         if verdict:
-            loaded = state is FileState.MERGED
+            loaded, final = state is FileState.MERGED, state not in (FileState.HELD, FileState.DUPLICATE)
             arrival = msgspec.structs.replace(
                 arrival,
                 code=arrival.code or answering.refusal_code(verdict),
-                records_loaded=verdict.accepted.num_rows if loaded else 0,
-                records_rejected=verdict.outcomes.num_rows - (verdict.accepted.num_rows if loaded else 0),
+                records_loaded=(verdict.accepted.num_rows if loaded else 0) if final else None,
+                records_rejected=verdict.outcomes.num_rows - (verdict.accepted.num_rows if loaded else 0) if final else None,
                 records_warned=answering.rows_warned(verdict),
             )
         if header:
