@@ -7,13 +7,12 @@ what to commit. A fault of the program stops this LA alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 import msgspec
 import pyarrow as pa
 
-from cpis_batch.business_time import business_date as date_in_england
-from cpis_batch.catalogue.records import Arrival, Balance, Hold, LaVersion
+from cpis_batch.catalogue.records import Arrival, Balance, Hold
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope.opening import open_message
 from cpis_batch.envelope.outcome import Opened, Refusal, Unopened
@@ -21,19 +20,18 @@ from cpis_batch.envelope.sealing import seal
 from cpis_batch.errors import CpisError, DiskFault, Exit, place_of
 from cpis_batch.intake import acknowledge, answering, findings
 from cpis_batch.intake.acknowledge import Answer, Notice
-from cpis_batch.intake.check import CheckContext, Verdict, check
+from cpis_batch.intake.check import Verdict
 from cpis_batch.intake.file_facts import Header
 from cpis_batch.intake.findings import Finding
-from cpis_batch.intake.read import read_extract
 from cpis_batch.intake.sequence import Last, Placement, place
 from cpis_batch.keystore import MasterKey
 from cpis_batch.register import guard, history, merge, view
 from cpis_batch.register.balance import balance
-from cpis_batch.register.digest import logical_digest
 from cpis_batch.register.schema import CHANGES, HISTORY, PLANS
 from cpis_batch.register.store import PartStore
+from cpis_batch.runs import la_part
 from cpis_batch.runs.task import Candidate, Keys, LaResult, LaTask, Rehearsed
-from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, PlanType
+from cpis_batch.vocabulary import Change, FileOutcome, FileState
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +93,9 @@ class Evening:
         if isinstance(opened, Unopened):
             self.unopened(candidate, opened)
             return None
-        reading = read_extract(opened.plaintext, line_bytes=self.common.limits.line_bytes)
         content = answering.content_digest(opened.plaintext)
         notices = self.key_notices(opened)
-        verdict = check(
-            reading,
-            CheckContext(
-                la_code=self.task.partner.code, environment=self.common.environment, business_date=self.common.business_date
-            ),
-        )
+        verdict = la_part.judged(opened.plaintext, self.task.partner.code, self.common)
         if candidate.hold and candidate.hold.decision == "REFUSED":
             self.finish(
                 candidate,
@@ -174,22 +166,8 @@ class Evening:
     def take(self, found: Readable, placed: Placement, *, released: bool) -> None:
         """Merge into the LA's part, unless the brake holds the file."""
         verdict, header, version = found.verdict, found.header, self.version
-        facts = merge.ExtractFacts(
-            la_code=self.task.partner.code,
-            kind=header.kind,
-            extracted_on=date_in_england(header.extracted_at),
-            source_file=found.candidate.arrival.digest,
-            rejected=verdict.rejected,
-        )
-        merged = merge.merge(
-            self.plans,
-            verdict.accepted,
-            facts,
-            history=self.past,
-            business_date=self.common.business_date,
-            known_at=self.common.now,
-            retention_days=self.common.retention_days,
-        )
+        of_file = {"la_code": self.task.partner.code, "digest": found.candidate.arrival.digest}
+        merged = la_part.merged(self.plans, self.past, verdict, header, common=self.common, **of_file)
         if version and not released:
             brakes = guard.assess(
                 self.plans,
@@ -213,7 +191,7 @@ class Evening:
         epoch = version.epoch if version else 1
         if placed is Placement.HELD_RESET:
             epoch += 1
-        self.version = self.state_after(found, epoch)
+        self.version = la_part.version_after(version, verdict, header, content=found.content, epoch=epoch, **of_file)
         self.merged[(epoch, header.sequence)] = (found.candidate.arrival.digest, verdict.file_outcome)
         self.finish(
             found.candidate,
@@ -372,52 +350,13 @@ class Evening:
 
     # The LA's new state
 
-    def state_after(self, found: Readable, epoch: int) -> LaVersion:
-        """The LA's line after a merge; parts and counts are put in by `write`."""
-        header, before = found.header, self.version
-        usual = found.verdict.outcomes.num_rows if header.kind is ExtractKind.FULL else (before.usual_rows if before else None)
-        return LaVersion(
-            la_code=self.task.partner.code,
-            plans_part="",
-            history_part=None,
-            logical_digest="",
-            row_count=0,
-            active_cpp=0,
-            active_lac=0,
-            active_ucpp=0,
-            missing=0,
-            missing_since=None,
-            next_age_out=None,
-            epoch=epoch,
-            last_sequence=header.sequence,
-            last_kind=header.kind,
-            last_extracted_at=header.extracted_at,
-            last_file=found.candidate.arrival.digest,
-            last_content=found.content,
-            usual_rows=usual,
-            office_phone=header.office_phone,
-            emergency_phone=header.emergency_phone,
-        )
-
     def write(self) -> None:
         """Write the parts, recount everything from them, and hold the balance."""
         assert self.version is not None
-        active = view.active(self.plans, self.common.business_date)
-        by_type = {row["values"]: row["counts"] for row in active["plan_type"].value_counts().to_pylist()}
-        missing = self.missing()
-        since: date | None = min(missing["missing_since"].to_pylist(), default=None)
         self.result.version = msgspec.structs.replace(
-            self.version,
+            la_part.recounted(self.version, self.plans, self.common.business_date),
             plans_part=self.store.write(self.plans).digest,
             history_part=self.store.write(self.past).digest if self.past.num_rows else None,
-            logical_digest=logical_digest(self.plans),
-            row_count=self.plans.num_rows,
-            active_cpp=by_type.get(PlanType.CPP, 0),
-            active_lac=by_type.get(PlanType.LAC, 0),
-            active_ucpp=by_type.get(PlanType.UCPP, 0),
-            missing=missing.num_rows,
-            missing_since=since,
-            next_age_out=merge.next_age_out(self.plans),
         )
         changes = pa.concat_tables(self.changes)
         self.result.balances = tuple(

@@ -1,0 +1,97 @@
+"""What a file does to one LA's part of the register: the same steps on the night and when the archive is replayed.
+
+Tables and values in, tables and values out. Who opens a file, and who writes a part, is told elsewhere (`la_night`, `rebuild`).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+import pyarrow as pa
+
+from cpis_batch.business_time import business_date as date_in_england
+from cpis_batch.catalogue.records import LaVersion
+from cpis_batch.intake.check import CheckContext, Verdict, check
+from cpis_batch.intake.file_facts import Header
+from cpis_batch.intake.read import read_extract
+from cpis_batch.register import merge, view
+from cpis_batch.register.digest import logical_digest
+from cpis_batch.register.merge import Merged
+from cpis_batch.runs.task import Rehearsed
+from cpis_batch.vocabulary import ExtractKind, PlanType
+
+
+def judged(plaintext: bytes, la_code: str, common: Rehearsed) -> Verdict:
+    """A file's text held to the rules, on the business date of `common`."""
+    context = CheckContext(la_code=la_code, environment=common.environment, business_date=common.business_date)
+    return check(read_extract(plaintext, line_bytes=common.limits.line_bytes), context)
+
+
+def merged(
+    plans: pa.Table, history: pa.Table, verdict: Verdict, header: Header, *, la_code: str, digest: str, common: Rehearsed
+) -> Merged:
+    """What a readable file (the one with this SHA-256) makes of the LA's PLANS and HISTORY, known at the `now` of `common`."""
+    facts = merge.ExtractFacts(
+        la_code=la_code,
+        kind=header.kind,
+        extracted_on=date_in_england(header.extracted_at),
+        source_file=digest,
+        rejected=verdict.rejected,
+    )
+    return merge.merge(
+        plans,
+        verdict.accepted,
+        facts,
+        history=history,
+        business_date=common.business_date,
+        known_at=common.now,
+        retention_days=common.retention_days,
+    )
+
+
+def version_after(
+    before: LaVersion | None, verdict: Verdict, header: Header, *, la_code: str, digest: str, content: str, epoch: int
+) -> LaVersion:
+    """The LA's line once a file is merged. What is counted from the plans is put in by `recounted`, the parts when written."""
+    usual = verdict.outcomes.num_rows if header.kind is ExtractKind.FULL else (before.usual_rows if before else None)
+    return LaVersion(
+        la_code=la_code,
+        plans_part="",
+        history_part=None,
+        logical_digest="",
+        row_count=0,
+        active_cpp=0,
+        active_lac=0,
+        active_ucpp=0,
+        missing=0,
+        missing_since=None,
+        next_age_out=None,
+        epoch=epoch,
+        last_sequence=header.sequence,
+        last_kind=header.kind,
+        last_extracted_at=header.extracted_at,
+        last_file=digest,
+        last_content=content,
+        usual_rows=usual,
+        office_phone=header.office_phone,
+        emergency_phone=header.emergency_phone,
+    )
+
+
+def recounted(version: LaVersion, plans: pa.Table, business_date: date) -> LaVersion:
+    """The LA's line with everything in it that is counted from its PLANS, as they stand on the business date."""
+    active = view.by_type(view.active(plans, business_date))
+    missing = view.missing(plans, business_date)
+    since: date | None = min(missing["missing_since"].to_pylist(), default=None)
+    return msgspec.structs.replace(
+        version,
+        logical_digest=logical_digest(plans),
+        row_count=plans.num_rows,
+        active_cpp=active[PlanType.CPP],
+        active_lac=active[PlanType.LAC],
+        active_ucpp=active[PlanType.UCPP],
+        missing=missing.num_rows,
+        missing_since=since,
+        next_age_out=merge.next_age_out(plans),
+    )
