@@ -159,6 +159,8 @@ class Catalogue:
                 self._insert("la_versions", version, commit_id=head.id)
             for balance in commit.balances:
                 self._insert("balances", balance, commit_id=head.id)
+            for change in commit.changes:
+                self._insert("changes", change, commit_id=head.id)
             for arrival in commit.arrivals:
                 self._insert("arrivals", arrival, commit_id=head.id)
             for arrival in commit.settled:
@@ -267,6 +269,11 @@ class Catalogue:
             " (SELECT max(w.commit_id) FROM la_versions w WHERE w.la_code = v.la_code AND w.commit_id <= ?) ORDER BY la_code",
             (at_commit,),
         )
+
+    def versions(self) -> list[tuple[int, LaVersion]]:
+        """What every commit made of the LAs that it changed, with the commit's id, oldest first."""
+        ids = [row["commit_id"] for row in self.table("SELECT commit_id FROM la_versions ORDER BY commit_id, la_code")]
+        return list(zip(ids, self._rows(LaVersion, "SELECT * FROM la_versions ORDER BY commit_id, la_code"), strict=True))
 
     def la(self, la_code: str) -> LaVersion | None:
         """One LA's state, None before its first merge."""

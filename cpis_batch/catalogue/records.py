@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from cpis_batch.vocabulary import ExtractKind, FileOutcome, FileState
+from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState
 
 
 class LaVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +45,14 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int
     erased: int
     closing: int
+
+
+class ChangeCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many plans of one LA a commit changed in one way."""
+
+    la_code: str
+    change: Change
+    plans: int
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +181,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     children: int
     versions: tuple[LaVersion, ...] = ()
     balances: tuple[Balance, ...] = ()
+    changes: tuple[ChangeCount, ...] = ()
     arrivals: tuple[Arrival, ...] = ()
     settled: tuple[Arrival, ...] = ()  # arrivals that were HELD before and are final now
     holds: tuple[Hold, ...] = ()

@@ -54,6 +54,15 @@ CREATE TABLE balances (
     PRIMARY KEY (commit_id, la_code, plan_type)
 ) STRICT;
 
+-- What a commit did to the plans of one LA, counted by kind of change (vocabulary.Change; CONFIRMED is not told).
+CREATE TABLE changes (
+    commit_id INTEGER NOT NULL REFERENCES commits (id),
+    la_code TEXT NOT NULL,
+    change TEXT NOT NULL,
+    plans INTEGER NOT NULL,
+    PRIMARY KEY (commit_id, la_code, change)
+) STRICT;
+
 -- Every file seen, each time it was put down for us. `name` has passed the allow-list of the format's grammar.
 CREATE TABLE arrivals (
     id INTEGER PRIMARY KEY,

@@ -117,7 +117,7 @@ def opened(home: Path, *, what: str, business_date: date, now: datetime) -> Iter
             master=master,
             hub_keys=hub_keys.load(home, master),
             business_date=business_date,
-            now=now,
+            now=now.replace(microsecond=0),  # as the catalogue writes it: a version is known from the instant of its commit
         )
         tidy(hub)
         yield hub
@@ -141,9 +141,9 @@ def tidy(hub: Hub) -> None:
                 path.unlink(missing_ok=True)
 
 
-def gpg_home(hub: Hub) -> GpgHome:
-    """An ephemeral gpg home with the hub's accepted keys, for opening messages."""
-    return GpgHome([key.secret for key in hub.hub_keys.accepted(hub.business_date)])
+def gpg_home(hub: Hub, since: date | None = None) -> GpgHome:
+    """An ephemeral gpg home with the hub's accepted keys, for opening messages; with `since`, all that were on a day since then."""
+    return GpgHome([key.secret for key in hub.hub_keys.accepted(since or hub.business_date)])
 
 
 class Inline(Executor):
@@ -166,10 +166,13 @@ def _in_worker(common: Rehearsed, keys: Keys) -> None:
 
 
 @contextmanager
-def workers(hub: Hub, tasks: int) -> Iterator[Executor]:
-    """An executor whose workers hold the keys: processes (forkserver) where there is work for them, else this process."""
+def workers(hub: Hub, tasks: int, since: date | None = None) -> Iterator[Executor]:
+    """An executor whose workers hold the keys: processes (forkserver) where there is work for them, else this process.
+
+    `since` is the day of the oldest message that they are to open; without it, the business date.
+    """
     current = hub.hub_keys.current(hub.business_date)
-    with gpg_home(hub) as opener:
+    with gpg_home(hub, since) as opener:
         common = Rehearsed(
             home=hub.home,
             environment=hub.settings.service.environment,

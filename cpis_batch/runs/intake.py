@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from cpis_batch import partners
-from cpis_batch.catalogue.records import Arrival, CommitHead, Hold, Waiting
+from cpis_batch.catalogue.records import Arrival, ChangeCount, CommitHead, Hold, Waiting
 from cpis_batch.envelope.certificates import inspect
 from cpis_batch.errors import Bug, ConfigFault
 from cpis_batch.intake import findings, names
@@ -219,6 +219,11 @@ def _commit(hub: Hub, results: list[LaResult], waiting: list[Candidate]) -> Comm
     what: dict[str, tuple[Any, ...]] = {
         "versions": tuple(one.version for one in results if one.version),
         "balances": tuple(line for one in results for line in one.balances),
+        "changes": tuple(
+            ChangeCount(la_code=one.la_code, change=change, plans=plans)
+            for one in results
+            for change, plans in one.changes.items()
+        ),
         "arrivals": tuple(arrival for one in results for arrival in one.arrivals),
         "settled": tuple(arrival for one in results for arrival in one.settled),
         "holds": tuple(hold for one in results for hold in one.holds),

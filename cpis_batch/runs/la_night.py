@@ -365,7 +365,7 @@ class Evening:
         )
         for value in changes["change"].value_counts().to_pylist():
             if value["values"] != Change.CONFIRMED:
-                self.result.changes[value["values"]] = value["counts"]
+                self.result.changes[Change(value["values"])] = value["counts"]
 
 
 def overtaken(hold: Hold, now: datetime) -> Hold:

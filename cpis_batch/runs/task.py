@@ -14,7 +14,7 @@ from cpis_batch.config import Brake, Limits
 from cpis_batch.errors import Exit
 from cpis_batch.intake.acknowledge import Notice
 from cpis_batch.partners import Partner
-from cpis_batch.vocabulary import Environment, FileOutcome
+from cpis_batch.vocabulary import Change, Environment, FileOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,6 @@ class LaResult:
     deliveries: list[Delivery] = field(default_factory=list)
     waiting: list[Candidate] = field(default_factory=list)  # perhaps still growing
     operator_notes: list[str] = field(default_factory=list)  # for the log: codes and causes, no values
-    changes: dict[str, int] = field(default_factory=dict)
+    changes: dict[Change, int] = field(default_factory=dict)
     fault: str | None = None  # why this LA's evening failed: nothing of the LA is changed, and the others go on
     fault_code: Exit = Exit.DONE
