@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cpis_batch.business_time import text_of
 from cpis_batch.cli.context import Context, table
 from cpis_batch.cli.run import bar
 
@@ -89,8 +90,8 @@ def _summary(context: Context, done: Demonstration, standing: dict[str, Any]) ->
         "What was wrong with some of the files, and what the first of each came to:",
         told_faults,
         "",
-        f"The register holds {standing['rows']:,} plans of {len(standing['las'])} authorities, and {standing['children']:,} children",
-        f"with an active one: {active['CPP']:,} CPP, {active['LAC']:,} LAC, {active['UCPP']:,} UCPP.",
+        f"The register holds {standing['rows']:,} plans of {len(standing['las'])} authorities, active, ended and to come.",
+        f"Active: {active['CPP']:,} CPP, {active['LAC']:,} LAC, {active['UCPP']:,} UCPP, of {standing['children']:,} children.",
         f"Held for a person: {standing['holds']}. Left out of a full extract, and kept: {standing['missing']}.",
         f"The balance {'DOES NOT HOLD' if standing['imbalance'] else 'holds'}. {surprises}. {done.seconds:.0f} seconds.",
         "",
@@ -100,8 +101,8 @@ def _summary(context: Context, done: Demonstration, standing: dict[str, Any]) ->
         f"  {home}/catalogue.sqlite   what is true since when, and what was sent to whom",
         f"  {home}/logs/              the runs' logs, without identifiers",
         "",
-        "Try next:",
-        f"  cpis-batch --home {home} status",
+        "Try next (the nights lie in the past; CPIS_NOW lets the clock stand at the last one):",
+        f"  CPIS_NOW={text_of(done.nights[-1].now)} cpis-batch --home {home} status",
         f"  cpis-batch --home {home} holds list",
         f"  cpis-batch --home {home} deliveries --last 10",
         f"  cpis-batch --home {home} register verify",

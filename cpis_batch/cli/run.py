@@ -98,8 +98,7 @@ def words(night: Night) -> str:
     lines += [f"  FAILED    {la}: {fault} Nothing of this authority was changed." for la, fault in document["failed"].items()]
     if document["undelivered"]:
         lines.append(f"  not delivered: {len(document['undelivered'])}; the next run tries again")
-    if document["holds"]:
-        lines.append("  next: cpis-batch holds list")
+    lines += [f"  ! {need}" for need in document["needs_a_person"]]
     return "\n".join(lines)
 
 

@@ -9,13 +9,16 @@ import click
 from cpis_batch.cli.context import Context, table
 from cpis_batch.errors import Exit
 
+_SHOWN = 15  # late authorities, the latest first
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of words.")
 @click.option("--all", "everything", is_flag=True, help="List every authority, not only those that are late.")
+@click.option("--check", is_flag=True, help="End with 3 where something needs a person, with 70 where the balance does not hold.")
 @click.pass_obj
-def status(context: Context, as_json: bool, everything: bool) -> None:
-    """What stands, how old it is, and what needs a person. Exit code 3 where something does."""
+def status(context: Context, as_json: bool, everything: bool, check: bool) -> None:
+    """What stands, how old it is, and what needs a person."""
     from cpis_batch import catalogue, config, partners
     from cpis_batch import status as reader
 
@@ -24,8 +27,9 @@ def status(context: Context, as_json: bool, everything: bool) -> None:
     with catalogue.Catalogue(context.home / catalogue.FILE_NAME) as opened:
         document = reader.status(opened, settings, partners.load(context.home), context.now)
     needs = reader.needs_a_person(document)
-    context.emit(_words(document, needs, everything), document)
-    click.get_current_context().exit(Exit.BUG if document["imbalance"] else Exit.PERSON_NEEDED if needs else Exit.DONE)
+    context.emit(_words(document, needs, everything), document | {"needs_a_person": needs})
+    if check:
+        click.get_current_context().exit(Exit.BUG if document["imbalance"] else Exit.PERSON_NEEDED if needs else Exit.DONE)
 
 
 def _words(document: dict[str, Any], needs: list[str], everything: bool) -> str:
@@ -41,13 +45,16 @@ def _words(document: dict[str, Any], needs: list[str], everything: bool) -> str:
         f"balance: {'DOES NOT HOLD' if document['imbalance'] else 'holds'}; last release {document['last_release'] or 'none'}",
         f"undelivered {document['undelivered']}, uncollected {document['uncollected']}",
     ]
-    shown = [la for la in document["las"] if everything or la["lateness"] != "GREEN"]
+    late = [la for la in document["las"] if la["lateness"] != "GREEN"]
+    shown = document["las"] if everything else sorted(late, key=lambda la: -(la["age_days"] or 9999))[:_SHOWN]
     if shown:
         rows: list[tuple[object, ...]] = [
             (la["code"], la["name"], la["last_file_at"] or "never", la["age_days"], la["lateness"], la["rows"], la["missing"])
             for la in shown
         ]
         lines += ["", table(("code", "authority", "last file", "days", "light", "plans", "missing"), rows)]
+    if len(late) > len(shown):
+        lines.append(f"... and {len(late) - len(shown)} more that are late: --all")
     lines += ["", *(f"! {need}" for need in needs)] if needs else ["", "Nothing needs a person."]
     return "\n".join(lines)
 

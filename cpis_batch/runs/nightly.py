@@ -19,6 +19,7 @@ from cpis_batch.errors import CpisError, Exit, HostKeyFault
 from cpis_batch.runs import intake, log, release, reports
 from cpis_batch.runs.exchange import Servers
 from cpis_batch.runs.hub import Hub, opened
+from cpis_batch.status import needs_a_person, status
 from cpis_batch.vocabulary import FileState
 
 VERSION = "1.0"
@@ -36,6 +37,7 @@ class Night:
     delivered: int = 0
     undelivered: dict[str, str] = field(default_factory=dict)
     servers_down: dict[str, CpisError] = field(default_factory=dict)
+    needs_a_person: list[str] = field(default_factory=list)  # of what stands after the run, in words
 
     @property
     def exit_code(self) -> Exit:
@@ -48,7 +50,7 @@ class Night:
         if self.servers_down and nothing_came:
             return next(iter(self.servers_down.values())).exit_code
         needs = (
-            self.intake.holds,
+            self.needs_a_person,
             self.intake.waiting,
             self.intake.round.troubles,
             self.servers_down,
@@ -80,6 +82,7 @@ class Night:
                         "unroutable": self.released.unroutable, "caught_up": self.released.caught_up} if self.released else None,
             "delivered": self.delivered,
             "undelivered": self.undelivered,
+            "needs_a_person": self.needs_a_person,
             "exit_code": int(self.exit_code),
         }  # fmt: skip
 
@@ -129,6 +132,7 @@ def run(home: Path, *, kind: str, business_date: date, now: datetime, progress: 
             servers.move_away()
             servers.look_for_collected()
             night.servers_down = servers.down
+            night.needs_a_person = needs_a_person(status(hub.catalogue, hub.settings, hub.partners, now))
             _note(night)
             hub.catalogue.end_run(number, now, int(night.exit_code), msgspec.json.encode(night.document))
         finally:
