@@ -85,6 +85,7 @@ def test_f13_a_changed_host_key_stops_with_76_and_says_what_to_do(hub, sshd):
 
 def test_f14_a_server_that_is_down_is_69_and_the_next_run_makes_up_for_it(hub, sshd):
     hub.drop(HACKNEY, [plan_row(1)])
+    hub.drop(KENT, [plan_row(9)])
     sshd.stop()
     assert command(hub, "run", "nightly").returncode == 69
     sshd.start()
@@ -112,6 +113,7 @@ def test_f16_a_move_that_the_server_refuses_is_tried_again_and_answered_once(hub
 
 def test_f62_of_eight_runs_at_once_one_works_and_the_others_name_it(hub):
     hub.drop(HACKNEY, [plan_row(1)])
+    hub.drop(KENT, [plan_row(9)])
     environment = os.environ | {"CPIS_HOME": str(hub.home), "CPIS_NOW": hub.now.isoformat()}
     program = Path(sys.executable).with_name("cpis-batch")
     running = [
