@@ -23,6 +23,7 @@ from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, M
 
 FORMAT, VERSION = "CPIS-ACKNOWLEDGEMENT", "1.0"
 _LINES_SHOWN = 20  # of one group of faults on the page; CSV and JSON hold them all
+_ROWS_SHOWN = 200  # of a list on the page, likewise
 
 FAULTS = pa.schema(
     [
@@ -216,6 +217,7 @@ def to_page(answer: Answer) -> bytes:
         changes=_changes(answer).to_pylist(),
         missing=answer.missing.to_pylist(),
         lines_shown=_LINES_SHOWN,
+        rows_shown=_ROWS_SHOWN,
     )
 
 

@@ -8,14 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpis_batch.engine import query
-from cpis_batch.intake import acknowledge
+from cpis_batch.intake import acknowledge, findings
 from cpis_batch.intake.acknowledge import Notice
 from cpis_batch.intake.check import Verdict
 from cpis_batch.intake.findings import Finding
 from cpis_batch.intake.rules import ALL, BY_CODE, Scope
+from cpis_batch.register.judge import DELETE_UNKNOWN, PAST_RETENTION
 from cpis_batch.vocabulary import FileState, RecordOutcome, Severity
 
 RULES_VERSION = hashlib.sha256("\n".join(repr(rule) for rule in ALL).encode()).hexdigest()  # a commit names it (FAULTS F72)
+
+_OF_PASSED_OVER = {DELETE_UNKNOWN: findings.DELETE_UNKNOWN, PAST_RETENTION: findings.PAST_RETENTION}
 
 
 def notice(finding: Finding) -> Notice:
@@ -32,11 +35,37 @@ def content_digest(plaintext: bytes) -> str:
     return whole.hexdigest()
 
 
-def faults(finding: Finding | None, verdict: Verdict | None) -> pa.Table:
-    """What an answer lists (acknowledge.FAULTS): the finding about the file as a whole first, then every fault of every row."""
+def faults(finding: Finding | None, verdict: Verdict | None, passed_over: pa.Table | None = None) -> pa.Table:
+    """What an answer lists (acknowledge.FAULTS): the finding about the file as a whole first, then every fault of every row.
+
+    `passed_over` (merge.PASSED_OVER) are rows that were let in and had nothing to do: they are warned of.
+    """
     first = [] if finding is None else [{"code": finding.code, "severity": "ERROR", "cause": finding.cause, "cure": finding.cure}]
     head = pa.Table.from_pylist(first, schema=acknowledge.FAULTS)
-    return head if verdict is None else pa.concat_tables([head, explained(verdict.faults)])
+    if verdict is None:
+        return head
+    tables = [head, explained(verdict.faults)]
+    if passed_over is not None and passed_over.num_rows:
+        tables.append(_passed_over(passed_over, verdict))
+    return pa.concat_tables(tables)
+
+
+def _passed_over(rows: pa.Table, verdict: Verdict) -> pa.Table:
+    ids = dict(zip(verdict.accepted["line"].to_pylist(), verdict.accepted["child_id"].to_pylist(), strict=True))
+    told = [(row["line"], _OF_PASSED_OVER[row["reason"]]) for row in rows.to_pylist()]
+    warned = [
+        {
+            "line": line,
+            "child_id": ids[line],
+            "field": None,
+            "code": why.code,
+            "severity": "WARNING",
+            "cause": why.cause,
+            "cure": why.cure,
+        }
+        for line, why in told
+    ]
+    return pa.Table.from_pylist(warned, schema=acknowledge.FAULTS)
 
 
 def explained(found: pa.Table) -> pa.Table:

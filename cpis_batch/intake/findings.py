@@ -78,6 +78,16 @@ BRAKE = Finding(
     "Tell us whether the change is right; or send a whole extract again.",
 )
 PARTNER_HELD = Finding("CPB-922", "Your files wait until a question about an earlier one is settled.", "Talk to us.")
+DELETE_UNKNOWN = Finding(
+    "CPB-923",
+    "This row deletes a plan that we do not hold: the NHS number, plan type and start date must be those of the plan to delete.",
+    "If the plan is still in our answers, send the row again with its own NHS number, plan type and start date.",
+)
+PAST_RETENTION = Finding(
+    "CPB-924",
+    "This plan ended longer ago than plans are kept, so we did not take it in.",
+    "Nothing needs doing. Leave such plans out.",
+)
 
 OF_REFUSAL = {
     Refusal.UNREADABLE: UNREADABLE,
@@ -86,6 +96,6 @@ OF_REFUSAL = {
     Refusal.BAD_SIGNATURE: BAD_SIGNATURE,
 }
 ALL = (
-    UNREADABLE, UNSIGNED, NOT_YOUR_KEY, BAD_SIGNATURE, REPEATED_SEQUENCE, STALE, GAP, HEARTBEAT, RESET, DECIDED_AGAINST, KEY_EXPIRES,
-    PREVIOUS_HUB_KEY, ALREADY_HERE, BRAKE, PARTNER_HELD,
+    UNREADABLE, UNSIGNED, NOT_YOUR_KEY, BAD_SIGNATURE, REPEATED_SEQUENCE, STALE, GAP, HEARTBEAT, RESET, DECIDED_AGAINST,
+    KEY_EXPIRES, PREVIOUS_HUB_KEY, ALREADY_HERE, BRAKE, PARTNER_HELD, DELETE_UNKNOWN, PAST_RETENTION,
 )  # fmt: skip

@@ -142,7 +142,7 @@ def tidy(hub: Hub) -> None:
 
 
 def gpg_home(hub: Hub, since: date | None = None) -> GpgHome:
-    """An ephemeral gpg home with the hub's accepted keys, for opening messages; with `since`, all that were on a day since then."""
+    """An ephemeral gpg home with the hub's accepted keys, for opening messages; those accepted on any day from `since` on."""
     return GpgHome([key.secret for key in hub.hub_keys.accepted(since or hub.business_date)])
 
 

@@ -136,7 +136,10 @@ class Evening:
     def settle(self, found: Readable) -> None:
         """Give a readable file its place, and merge it where that is its turn."""
         header, arrival = found.header, found.candidate.arrival
-        released = found.candidate.released
+        decided = found.candidate.hold
+        waived = (
+            decided.reason if decided and decided.decision == "RELEASED" else None
+        )  # a release waives what it was asked about
         version = self.version
         placed = place(
             kind=header.kind,
@@ -154,21 +157,21 @@ class Evening:
             self.conflict = True
             self.finish(found.candidate, FileState.REFUSED, FileOutcome.NONE_LOADED, findings.REPEATED_SEQUENCE, found)
             self.result.holds.append(self.new_hold(found.candidate, "CONFLICT", findings.REPEATED_SEQUENCE.cause))
-        elif self.conflict and not released:
+        elif self.conflict:
             self.hold(found, "PARTNER_HELD", (findings.PARTNER_HELD.cause,))
-        elif placed is Placement.HELD_GAP and not released:
+        elif placed is Placement.HELD_GAP and waived != "GAP":
             self.hold(found, "GAP", (findings.GAP.cause,))
-        elif placed is Placement.HELD_RESET and not released:
+        elif placed is Placement.HELD_RESET and waived != "RESET":
             self.hold(found, "RESET", (findings.RESET.cause,))
         else:
-            self.take(found, placed, released=released)
+            self.take(found, placed, brake=waived != "BRAKE")
 
-    def take(self, found: Readable, placed: Placement, *, released: bool) -> None:
-        """Merge into the LA's part, unless the brake holds the file."""
+    def take(self, found: Readable, placed: Placement, *, brake: bool) -> None:
+        """Merge into the LA's part, unless the brake holds the file; an LA's first file is exempt."""
         verdict, header, version = found.verdict, found.header, self.version
         of_file = {"la_code": self.task.partner.code, "digest": found.candidate.arrival.digest}
         merged = la_part.merged(self.plans, self.past, verdict, header, common=self.common, **of_file)
-        if version and not released:
+        if version and brake:
             brakes = guard.assess(
                 self.plans,
                 merged.changes,
@@ -202,6 +205,7 @@ class Evening:
             changes=merged.changes,
             notices=tuple(notices),
             epoch=epoch,
+            passed_over=merged.passed_over,
         )
 
     def apply(self, merged: merge.Merged) -> None:
@@ -218,11 +222,11 @@ class Evening:
             return
         arrival = self.described(found.candidate, FileState.HELD, None, None, found.verdict, found.signer)
         if before:
-            self.result.decided.append(overtaken(before, self.common.now))
+            self.result.decided.append(before if before.decision else overtaken(before, self.common.now))
         else:
             self.result.arrivals.append(arrival)
         self.result.holds.append(self.new_hold(found.candidate, reason, " ".join(words)))
-        self.answer(found.candidate, arrival, None, found.verdict, holds=words, notices=found.notices)
+        self.answer(found.candidate, arrival, None, found.verdict, holds=words, held_for=reason, notices=found.notices)
 
     def new_hold(self, candidate: Candidate, reason: str, detail: str) -> Hold:
         """A hold's line."""
@@ -243,6 +247,7 @@ class Evening:
         changes: pa.Table | None = None,
         notices: tuple[Notice, ...] | None = None,
         epoch: int | None = None,
+        passed_over: pa.Table | None = None,
     ) -> None:
         """Give a file its terminal state and its one acknowledgement."""
         verdict = found.verdict if found else verdict
@@ -254,7 +259,7 @@ class Evening:
             self.result.decided.append(decided)
         if notices is None:
             notices = found.notices if found else self.task.notices
-        self.answer(candidate, arrival, finding, verdict, changes=changes, notices=notices)
+        self.answer(candidate, arrival, finding, verdict, changes=changes, notices=notices, passed_over=passed_over)
 
     def described(
         self,
@@ -303,11 +308,14 @@ class Evening:
         changes: pa.Table | None = None,
         notices: tuple[Notice, ...] = (),
         holds: tuple[str, ...] = (),
+        held_for: str = "",
+        passed_over: pa.Table | None = None,
     ) -> None:
         """Render, seal to the LA, make durable in the outbox."""
         final = arrival.file_outcome is not None
         label = f"{arrival.sequence:08d}" if arrival.sequence >= 0 else "unread"
-        name = f"CPIS_{'ACK' if final else 'NOTICE'}_{self.task.partner.code}_{label}_{arrival.id:09d}.zip.pgp"
+        what, why = ("ACK", "") if final else ("NOTICE", f"_{held_for}")
+        name = f"CPIS_{what}_{self.task.partner.code}_{label}_{arrival.id:09d}{why}.zip.pgp"
         answer = Answer(
             reference=name.removesuffix(".zip.pgp"),
             la_code=self.task.partner.code,
@@ -322,7 +330,7 @@ class Evening:
             sequence=arrival.sequence,
             kind=verdict.header.kind if verdict and verdict.header else None,
             extracted_at=arrival.extracted_at,
-            faults=answering.faults(finding if arrival.state is FileState.REFUSED else None, verdict),
+            faults=answering.faults(finding if arrival.state is FileState.REFUSED else None, verdict, passed_over),
             outcomes=answering.row_outcomes(arrival.state, verdict),
             changes=CHANGES.empty_table() if changes is None else changes,
             missing=self.missing() if arrival.state is FileState.MERGED else acknowledge.MISSING.empty_table(),
@@ -384,11 +392,16 @@ def start_worker(common: Rehearsed, keys: Keys) -> None:
     _worker = (common, keys)
 
 
+def given() -> tuple[Rehearsed, Keys]:
+    """What this worker process was started with."""
+    assert _worker is not None
+    return _worker
+
+
 def work(task: LaTask) -> LaResult:
     """One LA's evening; a fault of the program is a value here, without the text of the exception, which may quote a record."""
-    assert _worker is not None
     try:
-        return Evening(task, *_worker).run()
+        return Evening(task, *given()).run()
     except (DiskFault, OSError):
         raise  # not this LA's trouble: nobody's part can be written
     except CpisError as fault:

@@ -46,8 +46,7 @@ class Candidate:
 
     arrival: Arrival
     first_seen_at: datetime
-    hold: Hold | None = None
-    released: bool = False
+    hold: Hold | None = None  # with the decision on it, where a person has just taken one
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""What an authority reads in its answer."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+from cpis_batch import spec
+from cpis_batch.spec import table_schema
+from tests.builders import HACKNEY, nhs
+from tests.hub import Hub, plan_row
+
+
+@pytest.fixture
+def hub(tmp_path):
+    return Hub.make(tmp_path, las=(HACKNEY,))
+
+
+def test_an_answer_keeps_to_its_published_schemas_and_holds_no_identifier(hub):
+    hub.drop(rows=[plan_row(1, family="Canary", given="Zoë"), plan_row(2, start="31/12/2025")])
+    hub.run()
+    (path,) = hub.outbound(HACKNEY)
+    members = hub.unpacked(path, HACKNEY)
+    schema = json.loads((spec.folder() / "acknowledgement" / "1.0" / "acknowledgement.json-schema.json").read_bytes())
+    jsonschema.validate(json.loads(members["acknowledgement.json"]), schema, format_checker=jsonschema.FormatChecker())
+    heading = members["acknowledgement.csv"].decode().splitlines()[0].replace('"', "")
+    assert tuple(heading.split(",")) == table_schema("acknowledgement", "1.0", "acknowledgement").names
+    for data in members.values():
+        assert not [word for word in (nhs(1), "Canary", "Zoë", "2019-04-30") if word.encode() in data]
+
+
+def test_one_mistake_made_many_times_reads_once_on_the_page_and_is_counted_in_full(hub):
+    hub.drop(rows=[plan_row(child, start="01/02/2024") for child in range(1, 41)])
+    hub.run()
+    (path,) = hub.outbound(HACKNEY)
+    members = hub.unpacked(path, HACKNEY)
+    page = members["acknowledgement.html"].decode()
+    assert "40 rows" in page
+    assert "and 20 more" in page
+    assert sum(fault["field"] == "start_date" for fault in json.loads(members["acknowledgement.json"])["faults"]) == 40
+
+
+def test_what_a_partner_wrote_stays_text_on_the_page(hub):
+    row = list(plan_row(1, start="x"))
+    row[1] = "<script>alert(1)</script>"
+    hub.drop(rows=[row])
+    hub.run()
+    page = hub.unpacked(hub.outbound(HACKNEY)[0], HACKNEY)["acknowledgement.html"].decode()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "Content-Security-Policy" in page
+
+
+def test_the_missing_are_listed_by_the_authority_s_own_id_until_they_come_back(hub):
+    everyone = [plan_row(child) for child in range(1, 21)]
+    hub.drop(rows=everyone)
+    hub.run()
+    for _ in range(2):
+        hub.next_night()
+        hub.drop(rows=everyone[1:])
+        hub.run()
+        assert [plan["child_id"] for plan in hub.acknowledgement()["missing"]] == ["LC-000001"]
+        assert len(hub.active()) == 20
+    hub.next_night()
+    hub.drop(rows=everyone)
+    hub.run()
+    assert hub.acknowledgement()["missing"] == []
+
+
+def test_a_delete_of_a_plan_that_is_not_held_and_a_plan_of_long_ago_are_told(hub):
+    hub.drop(rows=[plan_row(1), plan_row(2, delete="2026-11-01"), plan_row(3, start="2020-01-01", end="2020-06-01")])
+    hub.run()
+    answer = hub.acknowledgement()
+    told = {(fault["line"], fault["code"]) for fault in answer["faults"] if fault["code"].startswith("CPB-92")}
+    assert told == {(3, "CPB-923"), (4, "CPB-924")}
+    assert hub.plans().num_rows == 1
+
+
+def test_a_release_waives_only_what_it_was_asked_about(hub):
+    everyone = [plan_row(child) for child in range(1, 41)]
+    hub.drop(rows=everyone)
+    hub.run()
+    gone = [plan_row(child, end="2026-11-18") for child in range(1, 31)]
+    hub.drop(rows=gone, kind="DELTA", sequence=3)
+    hub.run()
+    (gap,) = hub.status()["open_holds"]
+    hub.decide(gap["id"], release=True)
+    (brake,) = hub.status()["open_holds"]
+    assert (gap["reason"], brake["reason"]) == ("GAP", "BRAKE")
+    assert len(hub.active()) == 40
+    hub.decide(brake["id"], release=True)
+    assert len(hub.active()) == 10
+    assert len(hub.acknowledgements()) == 2
