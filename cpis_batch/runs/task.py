@@ -47,6 +47,7 @@ class Candidate:
     arrival: Arrival
     first_seen_at: datetime
     hold: Hold | None = None  # with the decision on it, where a person has just taken one
+    waived: frozenset[str] = frozenset()  # reasons of holds on it that a person has released, now or before
 
 
 @dataclass(frozen=True, slots=True)
