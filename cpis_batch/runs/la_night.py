@@ -136,10 +136,7 @@ class Evening:
     def settle(self, found: Readable) -> None:
         """Give a readable file its place, and merge it where that is its turn."""
         header, arrival = found.header, found.candidate.arrival
-        decided = found.candidate.hold
-        waived = (
-            decided.reason if decided and decided.decision == "RELEASED" else None
-        )  # a release waives what it was asked about
+        waived = found.candidate.waived
         version = self.version
         placed = place(
             kind=header.kind,
@@ -159,12 +156,12 @@ class Evening:
             self.result.holds.append(self.new_hold(found.candidate, "CONFLICT", findings.REPEATED_SEQUENCE.cause))
         elif self.conflict:
             self.hold(found, "PARTNER_HELD", (findings.PARTNER_HELD.cause,))
-        elif placed is Placement.HELD_GAP and waived != "GAP":
+        elif placed is Placement.HELD_GAP and "GAP" not in waived:
             self.hold(found, "GAP", (findings.GAP.cause,))
-        elif placed is Placement.HELD_RESET and waived != "RESET":
+        elif placed is Placement.HELD_RESET and "RESET" not in waived:
             self.hold(found, "RESET", (findings.RESET.cause,))
         else:
-            self.take(found, placed, brake=waived != "BRAKE")
+            self.take(found, placed, brake="BRAKE" not in waived)
 
     def take(self, found: Readable, placed: Placement, *, brake: bool) -> None:
         """Merge into the LA's part, unless the brake holds the file; an LA's first file is exempt."""
