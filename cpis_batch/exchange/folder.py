@@ -54,7 +54,7 @@ class FolderMailbox:
         path, digest = self._root / path_of(folder, name), files.digest_of(data)
         with _refusals(folder):
             standing = _status(path)
-            if standing is not None and standing.st_size == len(data) and self.digest(folder, name) == digest:
+            if standing is not None and standing.st_size == len(data) and self._digest(folder, name, len(data)) == digest:
                 return digest
             temporary = path.with_name(f"{UPLOAD_PREFIX}{secrets.token_hex(8)}{UPLOAD_SUFFIX}")
             try:
@@ -65,30 +65,22 @@ class FolderMailbox:
                 raise PartnerRefused(f"A delivery to {folder} cannot be written.", fault.message) from None
             finally:
                 temporary.unlink(missing_ok=True)
-            files.sync_folder(path.parent)
-        if self.digest(folder, name) != digest:
+        try:
+            with _refusals(folder):
+                files.sync_folder(path.parent)
+            delivered = self._digest(folder, name, len(data)) == digest
+        except (ChangedWhileRead, PartnerRefused, PartnerUnreachable):
+            delivered = False
+        if not delivered:
             raise DeliveryUnknown(
-                f"A delivery to {folder} is gone or has other bytes when it is read back.",
-                "Nothing is sent twice: the next run looks whether it stands before it does anything.",
+                f"A delivery to {folder} has its name, and cannot be read back or has other bytes.",
+                "Look whether it stands there, or ask the recipient, before anything is sent again.",
             )
         return digest
 
     def digest(self, folder: str, name: str) -> str | None:
         """See `Mailbox`. PartnerRefused over `ciphertext_bytes`, and where something stands there that is not a file."""
-        path = self._root / path_of(folder, name)
-        with _refusals(folder):
-            status = _status(path)
-        if status is None:
-            return None
-        entry = _entry(name.encode(), status)
-        if isinstance(entry, str):
-            raise PartnerRefused(f"What stands in {folder} under a name asked for is no file: {entry}.", "Tell the partner.")
-        if entry.size > self._limits.ciphertext_bytes:
-            raise self._too_large(folder)
-        sha256 = hashlib.sha256()
-        for piece in self._unchanging(folder, entry):
-            sha256.update(piece)
-        return sha256.hexdigest()
+        return self._digest(folder, name, self._limits.ciphertext_bytes)
 
     def move(self, folder: str, name: str, to_folder: str) -> None:
         """See `Mailbox`."""
@@ -102,6 +94,22 @@ class FolderMailbox:
                     path.rename(target)
                     return
         raise PartnerRefused(f"{to_folder} holds too many files of one name.", f"Clear {to_folder}.")
+
+    def _digest(self, folder: str, name: str, most: int) -> str | None:
+        path = self._root / path_of(folder, name)
+        with _refusals(folder):
+            status = _status(path)
+        if status is None:
+            return None
+        entry = _entry(name.encode(), status)
+        if isinstance(entry, str):
+            raise PartnerRefused(f"What stands in {folder} under a name asked for is no file: {entry}.", "Tell the partner.")
+        if entry.size > most:
+            raise self._too_large(folder)
+        sha256 = hashlib.sha256()
+        for piece in self._unchanging(folder, entry):
+            sha256.update(piece)
+        return sha256.hexdigest()
 
     def _unchanging(self, folder: str, entry: Entry) -> Iterator[bytes]:
         """The bytes of a file, in pieces. ChangedWhileRead unless it is `entry` before, meanwhile and after (F02)."""

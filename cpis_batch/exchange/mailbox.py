@@ -40,7 +40,7 @@ class Fetched:
 
 
 class Mailbox(Protocol):
-    """Raises PartnerUnreachable, PartnerRefused, HostKeyFault, ChangedWhileRead; nothing of the library under it."""
+    """Raises PartnerUnreachable, PartnerRefused, HostKeyFault, ChangedWhileRead, DeliveryUnknown; nothing of a library."""
 
     def list(self, folder: str) -> Listing:
         """The files in `folder`. A folder that is not there is PartnerRefused."""
@@ -49,7 +49,10 @@ class Mailbox(Protocol):
         """Copy the file to the new local file `into`, hashing on the way. ChangedWhileRead if it is not still `entry`."""
 
     def put(self, folder: str, name: str, data: bytes) -> str:
-        """Write `data` under a temporary name, rename it, read it back; its SHA-256. Same bytes already there: done."""
+        """Write `data` under a temporary name, rename it, read it back; its SHA-256. Same bytes already there: done.
+
+        DeliveryUnknown if it may have arrived; after any other fault it has not.
+        """
 
     def digest(self, folder: str, name: str) -> str | None:
         """The SHA-256 of the file as it stands, or None if there is none."""

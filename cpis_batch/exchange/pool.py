@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Condition, Lock
 
-from cpis_batch.errors import CpisError
+from cpis_batch.errors import CpisError, PartnerUnreachable
 from cpis_batch.exchange.patience import Deadline, persist
 from cpis_batch.exchange.ssh import Connection
 from cpis_batch.exchange.wire import Wire
@@ -92,10 +92,14 @@ class Pool:
         connection = self._connection(line)
         with self._changed:
             wire = line.idle.pop() if line.idle else None
-        if wire is None:
+        if wire is not None:
+            wire.deadline = deadline
+            return wire
+        try:
             return connection.sftp(deadline)
-        wire.deadline = deadline
-        return wire
+        except PartnerUnreachable:  # it may have been dead for long; a new one tells
+            connection.close()
+            return self._connection(line).sftp(deadline)
 
     def _connection(self, line: _Line) -> Connection:
         with line.opening:

@@ -19,7 +19,7 @@ import paramiko
 
 from cpis_batch import files
 from cpis_batch.config import Limits, SftpServer
-from cpis_batch.errors import ChangedWhileRead, DeliveryUnknown, PartnerRefused, PartnerUnreachable
+from cpis_batch.errors import ChangedWhileRead, CpisError, DeliveryUnknown, PartnerRefused, PartnerUnreachable
 from cpis_batch.exchange.mailbox import Entry, Fetched, Listing
 from cpis_batch.exchange.naming import UPLOAD_PREFIX, UPLOAD_SUFFIX, entry_of, numbered, path_of, sorted_out
 from cpis_batch.exchange.patience import Deadline, persist
@@ -83,11 +83,13 @@ class SftpMailbox:
     def digest(self, folder: str, name: str) -> str | None:
         """See `Mailbox`. PartnerRefused over `ciphertext_bytes`, and where something stands there that is not a file."""
         path = path_of(folder, name)
-        return self._persist(f"reading a file of {folder}", folder, lambda wire: self._digest(wire, path, folder))
+        return self._persist(
+            f"reading a file of {folder}", folder, lambda wire: self._digest(wire, path, folder, self._limits.ciphertext_bytes)
+        )
 
     def put(self, folder: str, name: str, data: bytes) -> str:
         """See `Mailbox`. PartnerUnreachable: it did not happen; DeliveryUnknown: it may have."""
-        upload = _Upload(folder, path_of(folder, name), files.digest_of(data))
+        upload = _Upload(folder, path_of(folder, name), len(data), files.digest_of(data))
         what = f"delivering to {folder}"
         deadline = self._deadline(what)
 
@@ -133,14 +135,14 @@ class SftpMailbox:
 
     # parts of an operation
 
-    def _digest(self, wire: Wire, path: str, folder: str) -> str | None:
+    def _digest(self, wire: Wire, path: str, folder: str, most: int) -> str | None:
         found = wire.lstat(path)
         if found is None:
             return None
         entry = entry_of(path.rpartition("/")[2].encode(), found.mode, found.size, found.modified)
         if isinstance(entry, str):
             raise PartnerRefused(f"What stands in {folder} under a name asked for is no file: {entry}.", "Tell the partner.")
-        if entry.size > self._limits.ciphertext_bytes:
+        if entry.size > most:
             raise self._too_large(folder)
         sha256 = hashlib.sha256()
         for piece in _unchanging(wire, path, folder, entry):
@@ -155,8 +157,8 @@ class SftpMailbox:
         standing = wire.lstat(upload.path)
         if (
             standing is not None
-            and standing.size == len(data)
-            and self._digest(wire, upload.path, upload.folder) == upload.digest
+            and standing.size == upload.size
+            and self._digest(wire, upload.path, upload.folder, upload.size) == upload.digest
         ):
             return
         over = POSIX_RENAME in wire.extensions
@@ -187,7 +189,7 @@ class SftpMailbox:
 
     def _read_back(self, wire: Wire, upload: _Upload) -> None:
         try:
-            standing = self._digest(wire, upload.path, upload.folder)
+            standing = self._digest(wire, upload.path, upload.folder, upload.size)
         except (Refusal, ChangedWhileRead, PartnerRefused):
             raise DeliveryUnknown(f"A delivery to {upload.folder} has its name and cannot be read back.", _LOOK) from None
         if standing != upload.digest:
@@ -195,20 +197,26 @@ class SftpMailbox:
             raise DeliveryUnknown(f"A delivery to {upload.folder} {now} when it is read back.", _LOOK)
 
     def _settle(self, upload: _Upload) -> None:
-        """The connection broke while or after renaming: find out which, once. Returns if it is delivered.
+        """The connection broke while or after renaming: find out which. Returns if it is delivered.
 
         What decides is the removal of the temporary file: once we removed it, no rename of it can come to pass, and to
         try again is safe. If it is gone and our bytes do not stand there, the recipient may have taken them already.
         """
+
+        def looked(wire: Wire) -> bool:
+            if self._digest(wire, upload.path, upload.folder, upload.size) == upload.digest:
+                return True
+            with suppress(Refusal):
+                wire.remove(upload.abandoned)
+                upload.renaming = False
+            return False
+
         try:
-            with self._session(self._deadline(f"looking after a delivery to {upload.folder}"), upload.folder) as wire:
-                if self._digest(wire, upload.path, upload.folder) == upload.digest:
-                    return
-                with suppress(Refusal):
-                    wire.remove(upload.abandoned)
-                    upload.renaming = False
-        except (PartnerUnreachable, PartnerRefused, ChangedWhileRead):
+            delivered = self._persist(f"looking after a delivery to {upload.folder}", upload.folder, looked)
+        except CpisError:
             raise self._unknown(upload) from None
+        if delivered:
+            return
         if upload.renaming:
             raise self._unknown(upload)
         raise PartnerUnreachable(
@@ -257,12 +265,13 @@ class _Upload:
 
     folder: str
     path: str
+    size: int
     digest: str
     abandoned: str = ""
     renaming: bool = False
 
 
-_LOOK = "Nothing is sent twice: the next run looks whether it stands before it does anything."
+_LOOK = "It may have arrived. Look whether it stands there, or ask the recipient, before anything is sent again."
 
 
 def _unchanging(wire: Wire, path: str, folder: str, entry: Entry) -> Iterator[bytes]:

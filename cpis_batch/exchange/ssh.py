@@ -40,6 +40,9 @@ _SIGNATURES = {
     "ecdsa-sha2-nistp521": ("ecdsa-sha2-nistp521",),
     _RSA: ("rsa-sha2-512", "rsa-sha2-256"),
 }
+# paramiko still offers CBC, 3DES, MD5 and SHA-1 to servers that have nothing else. Those have to be replaced, not used.
+_CIPHERS = ("aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr")
+_DIGESTS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 
 
 def private_key(data: bytes) -> paramiko.PKey:
@@ -135,7 +138,8 @@ class Connection:
         transport = paramiko.Transport(opened)
         transport.set_log_channel(LOG)
         transport.banner_timeout = transport.handshake_timeout = settings.connect_seconds
-        transport.get_security_options().key_types = list(signatures)
+        offered = transport.get_security_options()
+        offered.key_types, offered.ciphers, offered.digests = list(signatures), list(_CIPHERS), list(_DIGESTS)
         try:
             transport.start_client(timeout=settings.connect_seconds)
             return transport, transport.get_remote_server_key()
@@ -157,7 +161,7 @@ class Connection:
         answered = threading.Event()
         try:
             self._transport.auth_publickey(self._settings.user, key, answered)
-        except paramiko.SSHException:
+        except (paramiko.SSHException, EOFError, OSError):
             raise self._broke_off("the login") from None
         if not answered.wait(self._settings.connect_seconds) or not self._transport.is_active():
             raise self._broke_off("the login")

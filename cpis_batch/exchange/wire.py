@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -190,8 +190,9 @@ class Wire:
         self.done(self.ask(EXTENDED, _string(POSIX_RENAME) + _string(path.encode()) + _string(to.encode())))
 
     def close(self) -> None:
-        """End the session; its open files are closed by the server."""
-        self._channel.close()
+        """End the session; its open files are closed by the server. To say so may fail where the line is broken already."""
+        with suppress(OSError, EOFError, SSHException):
+            self._channel.close()
 
     # requests and answers
 

@@ -231,15 +231,15 @@ def test_f12_whatever_bytes_come_as_attributes_are_read_or_refused(data):
 
 @pytest.mark.parametrize("request_name", ["opendir", "readdir"])
 def test_f63_a_server_that_does_not_answer_is_given_up_after_its_seconds(faulty, request_name):
-    with faulty(Faults(silent_on=frozenset({request_name})), read_seconds=0.1) as place:
-        with pytest.raises(PartnerUnreachable, match=r"silent for 0\.1 seconds"):
+    with faulty(Faults(silent_on=frozenset({request_name})), read_seconds=0.3) as place:
+        with pytest.raises(PartnerUnreachable, match=r"silent for 0\.3 seconds"):
             place.mailbox.list(INBOUND)
         assert place.server.asked("opendir") == TRIES
 
 
 @pytest.mark.parametrize("request_name", ["lstat", "open", "read", "fstat", "close"])
 def test_f63_silence_at_any_step_of_a_fetch_is_given_up_and_nothing_kept(faulty, tmp_path, request_name):
-    with faulty(Faults(silent_on=frozenset({request_name})), read_seconds=0.1) as place:
+    with faulty(Faults(silent_on=frozenset({request_name})), read_seconds=0.3) as place:
         place.file("a.pgp")
         os.utime(place.root / INBOUND / "a.pgp", (0, MADE_UP.modified_at.timestamp()))
         with pytest.raises(PartnerUnreachable, match="silent"):
@@ -249,11 +249,11 @@ def test_f63_silence_at_any_step_of_a_fetch_is_given_up_and_nothing_kept(faulty,
 
 def test_f12_a_file_that_drips_is_given_up_at_the_deadline_and_not_begun_again(faulty, tmp_path):
     pauses = Pauses()
-    with faulty(Faults(drip_seconds=0.02), sleep=pauses, fetch_seconds=0.4) as place:
+    with faulty(Faults(drip_seconds=0.02), sleep=pauses, fetch_seconds=0.8) as place:
         place.file("a.pgp", bytes(10_000))
         (entry,) = place.mailbox.list(INBOUND).entries
         began = time.monotonic()
-        with pytest.raises(PartnerUnreachable, match=r"within 0\.4 seconds"):
+        with pytest.raises(PartnerUnreachable, match=r"within 0\.8 seconds"):
             place.mailbox.fetch(INBOUND, entry, tmp_path / "got")
         assert time.monotonic() - began < 5
     assert pauses.seconds == []
@@ -329,7 +329,7 @@ class _Waiting(Session):
 
 
 def test_f63_a_server_that_never_starts_the_session_is_given_up(faulty):
-    with faulty(Faults(), NoSessions, connect_seconds=0.2) as place:
+    with faulty(Faults(), NoSessions, connect_seconds=0.4) as place:
         with pytest.raises(PartnerUnreachable, match="opening an SFTP session"):
             place.mailbox.list(INBOUND)
         place.server.stopped.set()

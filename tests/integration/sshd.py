@@ -39,11 +39,12 @@ def free_port() -> int:
 
 @dataclass
 class Sshd:
-    """A server that serves `root`. `options` are those of internal-sftp, such as `-P rename`."""
+    """A server that serves `root`. `options` are those of internal-sftp, such as `-P rename`; `lines` go into sshd_config."""
 
     root: Path
     state: Path
     options: str = ""
+    lines: str = ""
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[str] | None = None
 
@@ -100,6 +101,7 @@ class Sshd:
                     "PidFile none",
                     "MaxStartups 100",
                     f"Subsystem sftp internal-sftp -d {self.root} {self.options}",
+                    self.lines,
                     "",
                 )
             )
@@ -132,9 +134,10 @@ class Sshd:
         self._process = None
 
     def restart(self, **changes: str) -> None:
-        """Stop and start again, with other `options` perhaps."""
+        """Stop and start again, with other `options` or `lines` perhaps."""
         self.stop()
         self.options = changes.get("options", self.options)
+        self.lines = changes.get("lines", self.lines)
         self.start()
 
 

@@ -136,6 +136,11 @@ def test_what_stands_there_already_is_not_sent_again(place):
     assert (place.root / OUTBOUND / "ack.pgp").stat().st_ino == first.st_ino
 
 
+def test_what_we_send_may_be_larger_than_what_we_take(place):
+    data = bytes(LIMITS.ciphertext_bytes + 1)
+    assert place.mailbox.put(OUTBOUND, "ack.pgp", data) == hashlib.sha256(data).hexdigest()
+
+
 def test_other_bytes_under_the_name_are_replaced_in_one_step(place):
     for data in (b"sealed", b"SEALED", b"sealed again"):
         place.mailbox.put(OUTBOUND, "ack.pgp", data)

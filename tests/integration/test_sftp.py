@@ -116,6 +116,15 @@ def test_small_requests_are_sent_at_once(sshd):
         assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
 
 
+@pytest.mark.parametrize("lines", ["Ciphers aes256-cbc,3des-cbc", "MACs hmac-sha1\nCiphers aes256-ctr"])
+def test_a_server_that_knows_only_broken_algorithms_is_refused(sshd, lines):
+    sshd.restart(lines=lines)
+    pauses = Pauses()
+    with pytest.raises(PartnerRefused, match="no algorithm of SSH in common"):
+        mailbox_of(sshd, pauses).list(INBOUND)
+    assert pauses.seconds == []
+
+
 def test_a_server_that_is_down_is_said_to_be_so_once_for_all_its_folders(tmp_path, sshd):
     sshd.stop()
     pauses = Pauses()
@@ -191,7 +200,7 @@ def test_f19_a_delivery_that_cannot_be_read_back_is_not_called_delivered(sshd):
 
 
 def test_f63_a_server_that_hangs_is_given_up_within_its_deadlines(sshd):
-    mailbox = mailbox_of(sshd, connect_seconds=0.3, read_seconds=0.3)
+    mailbox = mailbox_of(sshd, connect_seconds=0.6, read_seconds=0.6)
     assert mailbox.list(INBOUND).entries == ()
     hung = [sshd.pid, *sshd.children()]
     for pid in hung:
