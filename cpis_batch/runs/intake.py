@@ -190,6 +190,12 @@ def _task(hub: Hub, partner: Partner, new: tuple[Candidate, ...], holds: list[Ho
     )
 
 
+def _waived(hub: Hub, hold: Hold) -> frozenset[str]:
+    """What a person has waived for the held file: each release waives what it was asked about, and goes on doing so."""
+    decided = [one for one in hub.catalogue.holds(open_only=False) if one.arrival_id == hold.arrival_id and one.id != hold.id]
+    return frozenset(one.reason for one in (*decided, hold) if one.decision == "RELEASED")
+
+
 def _key_notices(hub: Hub, certificates: dict[str, bytes]) -> tuple[Notice, ...]:
     """Which of the LA's keys run out within the longest warning time (FAULTS F24)."""
     furthest = max(hub.settings.warnings.key_expiry_days, default=0)
