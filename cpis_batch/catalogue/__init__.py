@@ -99,6 +99,9 @@ class Catalogue:
             raise StateFault(
                 f"The catalogue is damaged or refuses a contradiction: {fault}.", "Run: cpis-batch register verify"
             ) from None
+        except msgspec.ValidationError as fault:
+            what = f"The catalogue holds what cannot stand there: {fault}."
+            raise StateFault(what, "Run: cpis-batch register verify") from None
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
