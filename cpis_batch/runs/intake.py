@@ -168,7 +168,9 @@ def _tasks(hub: Hub, files: list[Collected], decisions: dict[int, Hold]) -> list
 def _task(hub: Hub, partner: Partner, new: tuple[Candidate, ...], holds: list[Hold]) -> LaTask:
     held = {arrival.id: arrival for arrival in hub.catalogue.arrivals("partner = ? AND state = 'HELD'", (partner.code,))}
     again = tuple(
-        Candidate(held[hold.arrival_id], held[hold.arrival_id].seen_at, hold=hold) for hold in holds if hold.arrival_id in held
+        Candidate(held[hold.arrival_id], held[hold.arrival_id].seen_at, hold=hold, waived=_waived(hub, hold))
+        for hold in holds
+        if hold.arrival_id in held
     )
     conflicts = [hold for hold in holds if hold.reason == "CONFLICT"]
     certificates = certificates_of(hub, partner)
