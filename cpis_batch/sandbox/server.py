@@ -15,7 +15,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from multiprocessing.connection import Connection
@@ -109,9 +109,13 @@ class Tree(paramiko.SFTPServerInterface):
     @_status
     def list_folder(self, path: str) -> list[SFTPAttributes]:
         """Everything in a folder; links as links."""
-        folder = os.fsencode(self.local(path))
+        found = []
         # Names stay bytes: those that are not UTF-8 are to reach the client as they are.
-        return [SFTPAttributes.from_stat(os.lstat(os.path.join(folder, name)), name) for name in os.listdir(folder)]  # type: ignore[arg-type]  # noqa: PTH118, PTH208
+        with os.scandir(os.fsencode(self.local(path))) as scan:
+            for item in scan:
+                with suppress(FileNotFoundError):  # taken away meanwhile
+                    found.append(SFTPAttributes.from_stat(item.stat(follow_symlinks=False), item.name))  # type: ignore[arg-type]
+        return found
 
     @_status
     def stat(self, path: str) -> SFTPAttributes:
