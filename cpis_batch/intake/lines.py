@@ -22,6 +22,7 @@ _BOM = b"\xef\xbb\xbf"
 _OTHER_MARKS = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff", b"\xff\xfe", b"\xfe\xff")
 _OTHER_SEPARATOR = re.compile(rb'"?(?:H|record_type)"?([;\t|])')
 _STEP = 65_536  # lines decoded at a time
+_PIECE = 4 * 1024 * 1024  # bytes searched at a time: what fits a cache is searched twice as fast
 
 
 class Unreadable(StrEnum):
@@ -82,7 +83,7 @@ def split(data: bytes, *, line_bytes: int) -> Lines | Refused:
 
 
 def _as_a_whole(data: bytes, lone_returns: int) -> Refused | None:
-    if not data.strip(b" \t\r\n"):
+    if not data or data.isspace():
         return Refused(Unreadable.EMPTY)
     if data.startswith(_OTHER_MARKS) or _every_other_nul(data):
         return Refused(Unreadable.UTF_16, 1, 0)
@@ -104,9 +105,10 @@ def _every_other_nul(data: bytes) -> bool:
 
 def _offsets(data: bytes, begin: int) -> npt.NDArray[np.int32]:
     """Where each line begins, and after the last one, where it ends."""
-    ends = (np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1).astype(np.int32)
-    last = [] if len(ends) and ends[-1] == len(data) else [len(data)]
-    return np.concatenate([[begin], ends, last]).astype(np.int32)
+    whole = np.frombuffer(data, np.uint8)
+    ends = [np.flatnonzero(whole[at : at + _PIECE] == ord("\n")) + (at + 1) for at in range(0, len(whole), _PIECE)]
+    last = [] if data.endswith(b"\n") else [len(data)]
+    return np.concatenate([[begin], *ends, last]).astype(np.int32)
 
 
 def _line_by_line(data: bytes, offsets: npt.NDArray[np.int32], line_bytes: int) -> Refused | None:

@@ -116,7 +116,7 @@ def _take_apart(lines: Lines, form: Form) -> Records:
     names = form.detail.names[1:]
     rows = pa.concat_tables(
         [
-            _columns(lines.text.filter(pa.array(good)), (np.flatnonzero(good) + 1).astype(np.int32), names),
+            _columns(_those(lines.text, good), (np.flatnonzero(good) + 1).astype(np.int32), names),
             _columns(_unpadded(text.filter(pa.array(padded)), width), number[padded], names),
             _damaged(text.filter(pa.array(harmed)), number[harmed], damage[harmed], names),
         ]
@@ -174,6 +174,12 @@ def _damages(text: pa.StringArray, kind: _Codes, form: Form) -> _Codes:
     damage[_matches(text, _LINE_BREAK)] = _DAMAGES.index(Damage.LINE_BREAK)
     damage[kind < 0] = _DAMAGES.index(Damage.UNKNOWN_TYPE)
     return damage
+
+
+def _those(text: pa.StringArray, wanted: npt.NDArray[np.bool_]) -> pa.StringArray:
+    """The wanted lines, without a copy where they follow each other."""
+    first, last = int(np.argmax(wanted)), len(wanted) - int(np.argmax(wanted[::-1]))
+    return text.slice(first, last - first) if wanted[first:last].all() else text.filter(pa.array(wanted))
 
 
 def _unpadded(text: pa.StringArray, width: int) -> pa.StringArray:

@@ -4,6 +4,7 @@ Only rows that would load by themselves are compared, so that a faulty row never
 the same the first loads; of rows that contradict each other none does, and what the register holds still stands.
 """
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -37,11 +38,11 @@ FROM told
 def compared(sound: pa.Table) -> pa.Table:
     """From the rows that would load to those of persons with more than one, with the columns that RULES speak of.
 
-    Counting first costs a tenth of comparing all rows: few persons have several.
+    Few persons have several rows, and sorting their numbers finds them in a tenth of the time that comparing all would take.
     """
-    counts = sound.group_by("nhs_number").aggregate([([], "count_all")])
-    several = counts.filter(pc.greater(counts["count_all"], 1))["nhs_number"].combine_chunks()
-    crowded = sound.select(_COLUMNS).filter(pc.is_in(sound["nhs_number"], several))
+    numbers = np.sort(sound["nhs_value"].to_numpy())
+    several = pa.array(numbers[1:][numbers[1:] == numbers[:-1]])
+    crowded = sound.select(_COLUMNS).filter(pc.is_in(sound["nhs_value"], several))
     return query(_COMPARED, {"crowded": crowded})
 
 
