@@ -68,7 +68,7 @@ def test_the_worked_example_is_what_the_program_writes(name):
 
 
 def test_the_csv_keeps_to_its_table_schema():
-    schema = Schema.from_descriptor(str(spec.folder() / "acknowledgement" / "1.0" / "acknowledgement.schema.json"))
+    schema = Schema.from_descriptor(json.loads((spec.folder() / "acknowledgement/1.0/acknowledgement.schema.json").read_bytes()))
     report = Resource(path="acknowledgement.csv", basepath=str(SAMPLES), schema=schema).validate()
     assert report.valid, report.flatten(["note"])
 
