@@ -1,0 +1,24 @@
+"""The benchmark runs, and both sides of it read the same rows. Nothing here is timed."""
+
+from __future__ import annotations
+
+from benchmarks import night
+from benchmarks.page import page
+from cpis_batch.sandbox.volumes import choose
+
+
+def test_the_benchmark_of_the_night_reads_the_same_rows_on_both_sides(tmp_path):
+    contest = night.run(tmp_path / "work", las=choose(3), scale=0.1, rounds=1, told=lambda _: None)
+
+    for evening, (ours, theirs) in zip(contest.evenings, night.PAIRS, strict=True):
+        assert contest.rows[ours] == contest.rows[theirs] == {evening.rows}
+        assert evening.rows > 100
+    assert contest.rows[night.NO_NEWS] == {0}
+    for cost in (cost for costs in contest.costs.values() for cost in costs):
+        assert cost.seconds > 0
+        assert cost.processor_seconds > 0
+        assert cost.megabytes > 0
+
+    text = page([night.section(contest)], load=0.0)
+    assert f"| {night.FIRST}" in text
+    assert "in neither" in text
