@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 import pyarrow as pa
 
 from cpis_batch import __version__, catalogue, config, files, partners
+from cpis_batch.business_time import business_date as date_in_england
 from cpis_batch.business_time import text_of
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.catalogue.records import Commit, CommitHead, LaVersion, Waiting
@@ -23,7 +24,7 @@ from cpis_batch.config import Settings
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope import hub as hub_keys
 from cpis_batch.envelope.opening import GpgHome
-from cpis_batch.errors import ConfigFault
+from cpis_batch.errors import ConfigFault, UsageFault
 from cpis_batch.intake.answering import RULES_VERSION
 from cpis_batch.keystore import MasterKey, load_master_key
 from cpis_batch.organisations import Organisations
@@ -101,12 +102,7 @@ def opened(home: Path, *, what: str, business_date: date, now: datetime) -> Iter
     settings = config.load(home)
     known = partners.load(home)
     with lock.exclusive(home, what), Catalogue(home / catalogue.FILE_NAME) as opened_catalogue:
-        head = opened_catalogue.head()
-        if head and now < head.made_at:
-            raise ConfigFault(
-                f"The clock says {text_of(now)}, but commit {head.id} was made at {text_of(head.made_at)}.",
-                "Set the clock right (timedatectl). Nothing runs before the last commit.",
-            )
+        _hold_to_the_clock(opened_catalogue.head(), business_date, now)
         master = load_master_key(home, settings)
         hub = Hub(
             home=home,
@@ -121,6 +117,27 @@ def opened(home: Path, *, what: str, business_date: date, now: datetime) -> Iter
         )
         tidy(hub)
         yield hub
+
+
+def _hold_to_the_clock(head: CommitHead | None, business_date: date, now: datetime) -> None:
+    """Refuse a clock that has gone back (FAULTS F64) and a business date that cannot be meant (F74)."""
+    if business_date > date_in_england(now):
+        raise UsageFault(
+            f"The business date {business_date} lies in the future: on it plans would end that have not ended.",
+            "Leave --date out for today's. For a rehearsal of that day give --now as well.",
+        )
+    if head is None:
+        return
+    if now < head.made_at:
+        raise ConfigFault(
+            f"The clock says {text_of(now)}, but commit {head.id} was made at {text_of(head.made_at)}.",
+            "Set the clock right (timedatectl). Nothing runs before the last commit.",
+        )
+    if business_date < head.business_date:
+        raise UsageFault(
+            f"The business date {business_date} lies before that of the last commit, {head.business_date}.",
+            "Leave --date out: today's run takes everything that is still to be taken.",
+        )
 
 
 def tidy(hub: Hub) -> None:

@@ -51,7 +51,10 @@ def test_a_night_over_sftp_answers_every_authority_and_moves_what_it_took(hub):
 
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert {(file["la"], file["sequence"], file["file_outcome"]) for file in told["files"]} == {(HACKNEY, 1, "CPF02"), (KENT, 1, "CPF02")}
+    assert {(file["la"], file["sequence"], file["file_outcome"]) for file in told["files"]} == {
+        (HACKNEY, 1, "CPF02"),
+        (KENT, 1, "CPF02"),
+    }
     assert {file["la"]: file["records"] for file in told["files"]} == {
         HACKNEY: {"CPR06": 2, "CPR07": 0},
         KENT: {"CPR06": 1, "CPR07": 0},
@@ -134,6 +137,18 @@ def test_f64_nothing_runs_before_the_last_commit(hub):
     done = command(hub, "run", "nightly", CPIS_NOW="2026-11-19T02:00:00Z")
     assert done.returncode == 78
     assert "clock" in done.stderr
+
+
+def test_f74_a_wrong_business_date_is_refused_and_changes_nothing(hub):
+    hub.drop(HACKNEY, [plan_row(1)])
+    ahead = command(hub, "run", "nightly", "--date", "2027-11-20")
+    assert ahead.returncode == 64
+    assert "future" in ahead.stderr
+    command(hub, "run", "nightly")
+    behind = command(hub, "run", "nightly", "--date", "2026-11-19")
+    assert behind.returncode == 64
+    assert "before that of the last commit" in behind.stderr
+    assert hub.active() == {(nhs(1), "CPP")}
 
 
 def test_f74_a_dry_run_says_what_lies_ready_and_changes_nothing(hub):
