@@ -47,7 +47,7 @@ _DIGESTS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "h
 
 def private_key(data: bytes) -> paramiko.PKey:
     """The SSH key in `data` (OpenSSH or PEM, without a passphrase). KeyFault where there is none that can be used."""
-    advice = "Make one with: cpis-batch keys ssh, or ssh-keygen -t ed25519 -N ''"
+    advice = "Make one with: cpis-batch keys make ssh, or ssh-keygen -t ed25519 -N ''"
     try:
         load = serialization.load_ssh_private_key if b"OPENSSH PRIVATE KEY" in data else serialization.load_pem_private_key
         key = load(data, None)
