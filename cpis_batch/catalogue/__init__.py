@@ -30,6 +30,7 @@ from cpis_batch.catalogue.records import (
     Release,
     Waiting,
 )
+from cpis_batch.catalogue.seal import seal_of
 from cpis_batch.errors import ConfigFault, DiskFault, StateFault
 from cpis_batch.register.digest import register_digest
 from cpis_batch.vocabulary import FileOutcome
@@ -99,7 +100,7 @@ class Catalogue:
             raise StateFault(
                 f"The catalogue is damaged or refuses a contradiction: {fault}.", "Run: cpis-batch register verify"
             ) from None
-        except msgspec.ValidationError as fault:
+        except (msgspec.ValidationError, UnicodeDecodeError) as fault:
             what = f"The catalogue holds what cannot stand there: {fault}."
             raise StateFault(what, "Run: cpis-batch register verify") from None
 
@@ -180,6 +181,9 @@ class Catalogue:
                 self._insert("event_parts", part, commit_id=head.id)
             if commit.release:
                 self._insert("releases", commit.release, commit_id=head.id)
+            before = db.execute("SELECT seal FROM seals WHERE commit_id = ?", (parent,)).fetchone()
+            seal = seal_of(db, head.id, before[0] if before else "")
+            db.execute("INSERT INTO seals (commit_id, seal) VALUES (?, ?)", (head.id, seal))
             for file in forget:
                 self._forget(file)
         return head
@@ -231,7 +235,8 @@ class Catalogue:
         """Put deliveries back into the outbox: the same bytes under the same name."""
         with self._transaction() as db:
             db.executemany(
-                "UPDATE deliveries SET delivered_at = NULL, collected_at = NULL WHERE id = ?", [(one,) for one in delivery_ids]
+                "UPDATE deliveries SET delivered_at = NULL, collected_at = NULL, last_fault = NULL WHERE id = ?",
+                [(one,) for one in delivery_ids],
             )
 
     def start_run(self, kind: str, business_date: date, at: datetime) -> int:
@@ -272,6 +277,18 @@ class Catalogue:
             " (SELECT max(w.commit_id) FROM la_versions w WHERE w.la_code = v.la_code AND w.commit_id <= ?) ORDER BY la_code",
             (at_commit,),
         )
+
+    def broken_seals(self) -> list[int]:
+        """The commits of which something is no longer as it was written, or whose seal is lost."""
+        with self._faults():
+            seals = dict(self._db.execute("SELECT commit_id, seal FROM seals").fetchall())
+            found, before = [], ""
+            for commit in self.commits():
+                seal = seals.get(commit.id)
+                if seal is None or seal != seal_of(self._db, commit.id, before):
+                    found.append(commit.id)
+                before = seal or ""
+        return found
 
     def versions(self) -> list[tuple[int, LaVersion]]:
         """What every commit made of the LAs that it changed, with the commit's id, oldest first."""

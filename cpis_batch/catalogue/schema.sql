@@ -14,6 +14,12 @@ CREATE TABLE commits (
     children INTEGER NOT NULL
 ) STRICT;
 
+-- SHA-256 over all that a commit wrote for good, and over the seal before it (seal.py).
+CREATE TABLE seals (
+    commit_id INTEGER PRIMARY KEY REFERENCES commits (id),
+    seal TEXT NOT NULL
+) STRICT;
+
 -- What one commit made of one LA: its parts and where it stands in its sequence. The newest row of an LA is its state.
 CREATE TABLE la_versions (
     commit_id INTEGER NOT NULL REFERENCES commits (id),
@@ -39,6 +45,7 @@ CREATE TABLE la_versions (
     emergency_phone TEXT NOT NULL,
     PRIMARY KEY (la_code, commit_id)
 ) STRICT;
+CREATE INDEX la_versions_by_commit ON la_versions (commit_id);
 
 -- opening + new + reopened - deleted - erased = closing, by commit, LA and plan type: recounted from the parts.
 CREATE TABLE balances (
@@ -91,6 +98,7 @@ CREATE TABLE arrivals (
 ) STRICT;
 CREATE INDEX arrivals_by_digest ON arrivals (digest);
 CREATE INDEX arrivals_by_partner ON arrivals (partner, id);
+CREATE INDEX arrivals_by_commit ON arrivals (commit_id);
 CREATE INDEX arrivals_to_move ON arrivals (id) WHERE moved_to IS NULL;
 
 -- Files that could not be read and may still be growing: no arrival yet, no answer yet (FAULTS F01).
@@ -141,6 +149,7 @@ CREATE TABLE deliveries (
     UNIQUE (mailbox, folder, name)
 ) STRICT;
 CREATE UNIQUE INDEX one_acknowledgement ON deliveries (arrival_id) WHERE kind = 'ACKNOWLEDGEMENT';
+CREATE INDEX deliveries_by_commit ON deliveries (commit_id);
 CREATE INDEX deliveries_due ON deliveries (id) WHERE delivered_at IS NULL;
 
 -- Access events by month of the access, the newest row of a month is its state.

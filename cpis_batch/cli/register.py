@@ -215,7 +215,7 @@ def _words_verified(found: Verified) -> str:
             f"! IMBALANCE: {found.imbalance} rows are unaccounted for. Send nothing; report it with: register log --json"
         )
     lines += [
-        f"  {count} files in {folder}/ are named by no commit; the next run removes them."
+        f"  {count} files in {folder}/ are not in use; the next run removes them."
         for folder, count in found.unnamed.items()
         if count
     ]

@@ -1,7 +1,8 @@
 """Verify: hold every file that the state stands on against the catalogue, and the catalogue against itself (FAULTS F71).
 
 Nothing is changed and nothing is mended. Each look goes on past what it finds, so that one call names all that is damaged.
-What no file bears witness to, such as the reason that a person gave for a decision, cannot be proven here.
+What goes on changing in the catalogue and no file bears witness to (whether a message was collected, the words of a hold)
+is not sealed, and cannot be proven here.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Verified:
     las: int = 0
     plans: int = 0
     files: dict[str, int] = field(default_factory=dict)  # folder -> how many were looked at
-    unnamed: dict[str, int] = field(default_factory=dict)  # folder -> how many lie there that no commit names
+    unnamed: dict[str, int] = field(default_factory=dict)  # folder -> how many lie there that are not in use
     damages: list[Damage] = field(default_factory=list)
     imbalance: int = 0
 
@@ -121,6 +122,8 @@ def _line_faults(opened: Catalogue, commits: list[CommitHead]) -> Iterator[str]:
     made: dict[int, dict[str, str]] = {}
     for number, version in opened.versions():
         made.setdefault(number, {})[version.la_code] = version.logical_digest
+    for number in opened.broken_seals():
+        yield f"commit {number} is not as it was written: its rows do not come to its seal"
     standing: dict[str, str] = {}
     before: CommitHead | None = None
     for commit in commits:
