@@ -1,6 +1,7 @@
 """The outbox: sealed messages wait here, named by digest, until their recipient's server holds the same bytes.
 
-Delivery is safe to repeat: the same bytes under the same name are found and recorded, not sent twice.
+Delivery is safe to repeat: the same bytes under the same name are found and recorded, not sent twice. Where the line broke at
+the renaming, the file may stand, or stand no more since its recipient took it: the next run looks, and a person decides.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from pathlib import Path
 from cpis_batch import files
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.catalogue.records import Delivery
-from cpis_batch.errors import CpisError, StateFault
+from cpis_batch.errors import CpisError, DeliveryUnknown, StateFault
 from cpis_batch.exchange.mailbox import Mailbox
 from cpis_batch.partners import Partner
 
 SUFFIX = ".pgp"
+UNKNOWN = "UNKNOWN"  # begins the recorded fault of an upload that may or may not stand: it is looked for, not sent again
 
 
 def outbound(partner: Partner) -> str:
@@ -87,7 +89,9 @@ def publish(
         data = (outbox / f"{delivery.digest}{SUFFIX}").read_bytes()
         if files.digest_of(data) != delivery.digest:
             raise StateFault(f"The outbox file {delivery.digest} is altered.", "Run: cpis-batch register verify")
-        if mailbox.put(delivery.folder, delivery.name, data) != delivery.digest:
+        if (delivery.last_fault or "").startswith(UNKNOWN):
+            _look(mailbox, delivery)
+        elif mailbox.put(delivery.folder, delivery.name, data) != delivery.digest:
             raise StateFault(f"{delivery.name} was read back with other bytes.", "The next run tries again.")
 
     delivered, failed = 0, []
@@ -95,8 +99,9 @@ def publish(
         try:
             putting.result()
         except CpisError as fault:
-            catalogue.not_delivered(delivery.id, fault.message)
-            failed.append((delivery, fault.message))
+            cause = f"{UNKNOWN}: {fault.message}" if isinstance(fault, DeliveryUnknown) else fault.message
+            catalogue.not_delivered(delivery.id, cause)
+            failed.append((delivery, cause))
         except FileNotFoundError:
             catalogue.not_delivered(delivery.id, "its sealed file is missing from the outbox")
             failed.append((delivery, "its sealed file is missing from the outbox"))
@@ -105,6 +110,15 @@ def publish(
             delivered += 1
         progress()
     return Published(delivered, tuple(failed))
+
+
+def _look(mailbox: Mailbox, delivery: Delivery) -> None:
+    """Whether a delivery of unknown outcome stands. DeliveryUnknown where not: it may have been collected."""
+    if mailbox.digest(delivery.folder, delivery.name) != delivery.digest:
+        raise DeliveryUnknown(
+            f"{delivery.name} may have been delivered and collected, or not have arrived.",
+            f"Ask {delivery.partner}. If it has not arrived: cpis-batch deliveries resend {delivery.id}",
+        )
 
 
 def look_for_collected(catalogue: Catalogue, mailbox: Mailbox, mailbox_name: str, *, now: datetime) -> int:
