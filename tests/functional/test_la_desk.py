@@ -78,7 +78,7 @@ def test_the_same_as_json(run):
 
 
 def test_f68_no_value_of_a_record_is_printed(run):
-    for sample in _SAMPLES.glob("*.csv"):
+    for sample in (path for path in _SAMPLES.glob("*.csv") if ".expected" not in path.name):
         _, out, err = run("la", "check", sample)
         for value in ("9990000", "LC-0", "O'Brien", "Fernando", "2019-04-30"):
             assert value not in out + err, (sample.name, value)
