@@ -147,7 +147,7 @@ def _parts(opened: Catalogue, store: PartStore, commits: dict[int, CommitHead], 
         progress("reading the register", done, len(versions))
         plans = _read(store, version.plans_part, f"plans of {version.la_code}", _REBUILD_ADVICE, found)
         if plans is not None:
-            commit = commits.get(made_in[version.la_code])
+            commit = commits.get(made_in.get(version.la_code, 0))
             wrong = faults_of_plans(plans, version.la_code) or (_miscounted(version, plans, commit) if commit else [])
             if not wrong and not set(plans["source_file"].unique().to_pylist()) <= sources.get(version.la_code, set()):
                 wrong = ["it names a source file that was not merged"]
