@@ -100,7 +100,7 @@ def check(reading: Reading, context: CheckContext) -> Verdict:
 
     rows, alone = _each_alone(reading.rows, context)
     sound = _without_errors(rows, alone)
-    against = _row_faults(ACROSS_RULES, across.compared(sound), context)
+    against = _row_faults(ACROSS_RULES, across.crowded(sound), context, across.COMPARED)
     loads = rows.slice(0, 0) if refused_as else _without_errors(sound, against)
     row_faults = pa.concat_tables([alone, against]).sort_by([("line", "ascending"), ("code", "ascending")])
     return Verdict(
@@ -145,13 +145,20 @@ def _is_for_us(facts: Mapping[str, Any], context: CheckContext) -> bool:
 
 
 def _file_faults(facts: dict[str, Any], context: CheckContext) -> pa.Table:
+    """First which rules are broken, then, of those alone, at which line and by what numbers: planning that costs more."""
+    file = file_facts.as_table(facts)
     rules = [rule for rule in FILE_RULES if not rule.given or facts[rule.given] is not None]
-    found = ", ".join(f"CASE WHEN {r.when} THEN {{code: '{r.code}', line: {r.line}, detail: {r.detail}}} END" for r in rules)
+    which = ", ".join(f"coalesce({rule.when}, false)" for rule in rules)
+    broken_ones = _ask(f"SELECT [{which}] AS broken FROM file", {"file": file}, context)["broken"][0].as_py()
+    broken = [rule for rule, is_broken in zip(rules, broken_ones, strict=True) if is_broken]
+    if not broken:
+        return FAULTS.empty_table()
+    told = ", ".join(f"{{code: '{rule.code}', line: {rule.line}, detail: {rule.detail}}}" for rule in broken)
     sql = f"""
         SELECT CAST(fault.line AS INTEGER) AS line, NULL::VARCHAR AS child_id, field, code, severity, fault.detail AS detail
-        FROM (SELECT unnest([{found}]) AS fault FROM file) JOIN rules ON code = fault.code ORDER BY code
+        FROM (SELECT unnest([{told}]) AS fault FROM file) JOIN rules ON code = fault.code ORDER BY code
     """
-    return _ask(sql, {"file": file_facts.as_table(facts), "rules": _legend(rules)}, context)
+    return _ask(sql, {"file": file, "rules": _legend(broken)}, context).cast(FAULTS)
 
 
 def _refused_as(faults: pa.Table) -> FileOutcome | None:
@@ -170,9 +177,11 @@ def _told(faults: pa.Table, refused_as: FileOutcome | None) -> pa.Table:
     return faults.filter(pa.array([BY_CODE[code].outcome is refused_as for code in faults["code"].to_pylist()], pa.bool_()))
 
 
-def _row_faults(rules: Sequence[Rule], rows: pa.Table, context: CheckContext) -> pa.Table:
-    """The faults of all rules, those that share what they are given in one query."""
+def _row_faults(rules: Sequence[Rule], rows: pa.Table, context: CheckContext, source: str = "FROM rows") -> pa.Table:
+    """The faults of all rules, those that share what they are given in one query; `source` makes of `rows` what they speak of."""
     found = [FAULTS.empty_table()]
+    if not rows.num_rows:
+        return found[0]
     for given in dict.fromkeys(rule.given for rule in rules):
         if given and not pc.any(rows[given]).as_py():
             continue
@@ -181,14 +190,14 @@ def _row_faults(rules: Sequence[Rule], rows: pa.Table, context: CheckContext) ->
         suspect = given or " OR ".join(f"({rule.when})" for rule in group)
         sql = f"""
             SELECT line, child_id, field, code, severity, NULL::VARCHAR AS detail
-            FROM (SELECT line, child_id, unnest([{broken}]) AS broken FROM rows WHERE {suspect}) JOIN rules ON code = broken
+            FROM (SELECT line, child_id, unnest([{broken}]) AS broken FROM ({source}) WHERE {suspect}) JOIN rules ON code = broken
         """
-        found.append(_ask(sql, {"rows": rows, "rules": _legend(group)}, context))
+        found.append(_ask(sql, {"rows": rows, "rules": _legend(group)}, context).cast(FAULTS))
     return pa.concat_tables(found)
 
 
 def _ask(sql: str, tables: Mapping[str, pa.Table], context: CheckContext) -> pa.Table:
-    """Faults by a query, given those of the context's values that it names."""
+    """Run a query, given those of the context's values that it names."""
     known = {
         "la_code": context.la_code,
         "environment": str(context.environment),
@@ -196,7 +205,7 @@ def _ask(sql: str, tables: Mapping[str, pa.Table], context: CheckContext) -> pa.
         "supported": list(context.supported_versions),
     }
     named = {name: value for name, value in known.items() if f"${name}" in sql}
-    return query(sql, tables, named).cast(FAULTS)
+    return query(sql, tables, named)
 
 
 def _legend(rules: Sequence[Rule]) -> pa.Table:

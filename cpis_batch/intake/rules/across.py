@@ -8,23 +8,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch.engine import query
 from cpis_batch.intake.rules.rule import Rule, Scope
 from cpis_batch.vocabulary import Severity
 
 _COLUMNS = ("line", "child_id", "nhs_number", "plan_type", "start_date", "end_date", "delete_date", "date_of_birth")
 
-# From the rows of persons with more than one to what the rules below speak of.
-_COMPARED = """
+# From `rows`, those of persons with more than one, to what the rules below speak of.
+COMPARED = """
 WITH persons AS (
-    SELECT nhs_number, min(date_of_birth) <> max(date_of_birth) AS births_differ FROM crowded GROUP BY nhs_number
+    SELECT nhs_number, min(date_of_birth) <> max(date_of_birth) AS births_differ FROM rows GROUP BY nhs_number
 ), keys AS (
     SELECT nhs_number, plan_type, start_date, min(line) AS first_line,
         count(DISTINCT (end_date, delete_date, date_of_birth)) AS stories
-    FROM crowded GROUP BY ALL
+    FROM rows GROUP BY ALL
 ), told AS (
     SELECT c.*, first_line, stories, births_differ, stories = 1 AND line = first_line AND delete_date IS NULL AS counts
-    FROM crowded c JOIN persons USING (nhs_number) JOIN keys USING (nhs_number, plan_type, start_date)
+    FROM rows c JOIN persons USING (nhs_number) JOIN keys USING (nhs_number, plan_type, start_date)
 )
 SELECT line, child_id, start_date, stories, first_line, births_differ, counts AND end_date IS NULL AS is_open,
     min(start_date) FILTER (WHERE counts AND end_date IS NULL) OVER (PARTITION BY nhs_number, plan_type) AS first_open_start,
@@ -35,15 +34,14 @@ FROM told
 """
 
 
-def compared(sound: pa.Table) -> pa.Table:
-    """From the rows that would load to those of persons with more than one, with the columns that RULES speak of.
+def crowded(sound: pa.Table) -> pa.Table:
+    """Of the rows that would load those of persons with more than one.
 
     Few persons have several rows, and sorting their numbers finds them in a tenth of the time that comparing all would take.
     """
     numbers = np.sort(sound["nhs_value"].to_numpy())
     several = pa.array(numbers[1:][numbers[1:] == numbers[:-1]])
-    crowded = sound.select(_COLUMNS).filter(pc.is_in(sound["nhs_value"], several))
-    return query(_COMPARED, {"crowded": crowded})
+    return sound.select(_COLUMNS).filter(pc.is_in(sound["nhs_value"], several))
 
 
 def _rule(code: str, severity: Severity, fields: tuple[str, ...], when: str, cause: str, cure: str) -> Rule:
