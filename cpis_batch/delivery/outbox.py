@@ -2,6 +2,7 @@
 
 Delivery is safe to repeat: the same bytes under the same name are found and recorded, not sent twice. Where the line broke at
 the renaming, the file may stand, or stand no more since its recipient took it: the next run looks, and a person decides.
+What goes to one folder goes in the order in which it was made; folders are served side by side.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from pathlib import Path
 from cpis_batch import files
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.catalogue.records import Delivery
-from cpis_batch.errors import CpisError, DeliveryUnknown, StateFault
+from cpis_batch.errors import CpisError, DeliveryUnknown, DiskFault, StateFault
 from cpis_batch.exchange.mailbox import Mailbox
 from cpis_batch.partners import Partner
 
 SUFFIX = ".pgp"
+EXTRACT, MANIFEST = "CHIS_EXTRACT", "CHIS_MANIFEST"  # kinds of delivery: who finds the second is to find the first
 UNKNOWN = "UNKNOWN"  # begins the recorded fault of an upload that may or may not stand: it is looked for, not sent again
 
 
@@ -86,7 +88,8 @@ def publish(
             raise StateFault(
                 f"No data sharing agreement covers {delivery.partner} on {business_date}.", "Nothing is sent without one."
             )
-        data = (outbox / f"{delivery.digest}{SUFFIX}").read_bytes()
+        with files.disk_faults(outbox):
+            data = (outbox / f"{delivery.digest}{SUFFIX}").read_bytes()
         if files.digest_of(data) != delivery.digest:
             raise StateFault(f"The outbox file {delivery.digest} is altered.", "Run: cpis-batch register verify")
         if (delivery.last_fault or "").startswith(UNKNOWN):
@@ -94,21 +97,39 @@ def publish(
         elif mailbox.put(delivery.folder, delivery.name, data) != delivery.digest:
             raise StateFault(f"{delivery.name} was read back with other bytes.", "The next run tries again.")
 
-    delivered, failed = 0, []
-    for delivery, putting in [(delivery, threads.submit(put, delivery)) for delivery in due]:
-        try:
-            putting.result()
-        except CpisError as fault:
-            cause = f"{UNKNOWN}: {fault.message}" if isinstance(fault, DeliveryUnknown) else fault.message
-            catalogue.not_delivered(delivery.id, cause)
-            failed.append((delivery, cause))
-        except FileNotFoundError:
-            catalogue.not_delivered(delivery.id, "its sealed file is missing from the outbox")
-            failed.append((delivery, "its sealed file is missing from the outbox"))
-        else:
-            catalogue.delivered(delivery.id, now)
-            delivered += 1
-        progress()
+    def put_all(folder: list[Delivery]) -> list[str | None]:
+        """Why each of one folder's deliveries failed, None where it stands."""
+        told: list[str | None] = []
+        for place, delivery in enumerate(folder):
+            before = folder[place - 1] if place else None
+            if before and told[-1] and (before.kind, delivery.kind) == (EXTRACT, MANIFEST) and before.made_at == delivery.made_at:
+                told.append("it waits for its extract")
+                continue
+            try:
+                put(delivery)
+                told.append(None)
+            except DiskFault:
+                raise  # our own disk, no trouble of this recipient's
+            except CpisError as fault:
+                told.append(f"{UNKNOWN}: {fault.message}" if isinstance(fault, DeliveryUnknown) else fault.message)
+            except FileNotFoundError:
+                told.append("its sealed file is missing from the outbox")
+        return told
+
+    by_folder: dict[str, list[Delivery]] = {}
+    for delivery in due:
+        by_folder.setdefault(delivery.folder, []).append(delivery)
+    delivered = 0
+    failed: list[tuple[Delivery, str]] = []
+    for folder, putting in [(folder, threads.submit(put_all, folder)) for folder in by_folder.values()]:
+        for delivery, fault in zip(folder, putting.result(), strict=True):
+            if fault is None:
+                catalogue.delivered(delivery.id, now)
+                delivered += 1
+            else:
+                catalogue.not_delivered(delivery.id, fault)
+                failed.append((delivery, fault))
+            progress()
     return Published(delivered, tuple(failed))
 
 
@@ -121,18 +142,22 @@ def _look(mailbox: Mailbox, delivery: Delivery) -> None:
         )
 
 
-def look_for_collected(catalogue: Catalogue, mailbox: Mailbox, mailbox_name: str, *, now: datetime) -> int:
+def look_for_collected(catalogue: Catalogue, mailbox: Mailbox, mailbox_name: str, *, now: datetime, threads: Executor) -> int:
     """Record which delivered files are no longer in their recipients' folders: they have been collected (FAULTS F18)."""
     lying = catalogue.deliveries("mailbox = ? AND delivered_at IS NOT NULL AND collected_at IS NULL", (mailbox_name,))
     by_folder: dict[str, list[Delivery]] = {}
     for delivery in lying:
         by_folder.setdefault(delivery.folder, []).append(delivery)
-    gone: list[int] = []
-    for folder, deliveries in by_folder.items():
+
+    def taken(folder: str, deliveries: list[Delivery]) -> list[int]:
         try:
             present = {entry.name for entry in mailbox.list(folder).entries}
         except CpisError:
-            continue
-        gone += [delivery.id for delivery in deliveries if delivery.name not in present]
-    catalogue.collected(gone, now)
+            return []  # not known: the next run looks again
+        return [delivery.id for delivery in deliveries if delivery.name not in present]
+
+    looking = [threads.submit(taken, folder, deliveries) for folder, deliveries in by_folder.items()]
+    gone = [one for found in looking for one in found.result()]
+    if gone:
+        catalogue.collected(gone, now)
     return len(gone)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from cpis_batch.catalogue.records import Arrival
 from cpis_batch.delivery import outbox
-from cpis_batch.errors import CpisError
+from cpis_batch.errors import ConfigFault, CpisError
 from cpis_batch.exchange.connect import open_mailbox
 from cpis_batch.exchange.mailbox import Mailbox
 from cpis_batch.intake import collect
@@ -35,6 +35,7 @@ class Servers:
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.down: dict[str, CpisError] = {}
+        self._answered: set[str] = set()
         self._open: dict[str, tuple[Mailbox, ThreadPoolExecutor]] = {}
         self._closing = ExitStack()
 
@@ -44,10 +45,20 @@ class Servers:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
+    @property
+    def reached(self) -> bool:
+        """Whether one of the servers was of use."""
+        return any(name not in self.down for name in self._open)
+
     def mailbox(self, name: str) -> tuple[Mailbox, ThreadPoolExecutor] | None:
         """A mailbox and threads for it; None, with the cause kept in `down`, where the server cannot be used."""
+        if name in self.down:
+            return None
         settings = self.hub.settings.mailboxes.get(name)
-        if settings is None or name in self.down:
+        if settings is None:
+            self.down[name] = ConfigFault(
+                f"config.toml has no [mailboxes.{name}], which a partner.toml names.", "Run: cpis-batch config check"
+            )
             return None
         if name not in self._open:
             try:
@@ -67,10 +78,11 @@ class Servers:
             if (opened := self.mailbox(name)) is None:
                 continue
             mailbox, threads = opened
+            mine = [partner for partner in partners if partner.mailbox == name]
             got = collect.collect(
                 mailbox,
                 name,
-                [partner for partner in partners if partner.mailbox == name],
+                mine,
                 wanted=wanted,
                 taken={(a.folder, a.name): (a.size, a.modified_at) for a in unmoved if a.mailbox == name},
                 archive=self.hub.home / "archive",
@@ -78,9 +90,10 @@ class Servers:
                 threads=threads,
             )
             result.files += got.files
-            if len({trouble.partner for trouble in got.troubles}) == sum(partner.mailbox == name for partner in partners):
+            if name not in self._answered and {trouble.partner for trouble in got.troubles} == {one.code for one in mine}:
                 self.down[name] = got.troubles[0].fault  # one server's one trouble, not one a partner
             else:
+                self._answered.add(name)
                 result.troubles += got.troubles
             result.skipped |= got.skipped
         result.servers_down = self.down
@@ -138,7 +151,7 @@ class Servers:
         )
         for row in lying:
             if (opened := self.mailbox(row["mailbox"])) is not None:
-                outbox.look_for_collected(self.hub.catalogue, opened[0], row["mailbox"], now=self.hub.now)
+                outbox.look_for_collected(self.hub.catalogue, opened[0], row["mailbox"], now=self.hub.now, threads=opened[1])
 
 
 def _move(mailbox: Mailbox, folder: str, arrivals: list[Arrival]) -> list[tuple[int, str]]:

@@ -119,11 +119,11 @@ def _deliveries(
     )
     common: dict[str, Any] = {"purpose": PURPOSE, "record_count": table.num_rows, "made_at": hub.now}
     return [
-        outbox.prepare(hub.home / "outbox", unit, kind="CHIS_EXTRACT", name=name, sealed=sealed, **common),
+        outbox.prepare(hub.home / "outbox", unit, kind=outbox.EXTRACT, name=name, sealed=sealed, **common),
         outbox.prepare(
             hub.home / "outbox",
             unit,
-            kind="CHIS_MANIFEST",
+            kind=outbox.MANIFEST,
             name=chis.manifest_name(unit.code, due.fortnight, sequence),
             sealed=seal(told, recipients=sealable, signer=signer),
             **common,
