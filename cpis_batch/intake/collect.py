@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cpis_batch import files
-from cpis_batch.errors import ChangedWhileRead, CpisError
+from cpis_batch.errors import ChangedWhileRead, CpisError, DiskFault
 from cpis_batch.exchange.mailbox import Entry, Mailbox
 from cpis_batch.partners import Partner
 
@@ -73,7 +73,10 @@ def collect(
     files_per_partner: int,
     threads: Executor,
 ) -> Collection:
-    """List every partner's folder and fetch what is `wanted` by name and not `taken` already, several at a time."""
+    """List every partner's folder and fetch what is `wanted` by name and not `taken` already, several at a time.
+
+    DiskFault where the archive cannot be written: that is no partner's trouble.
+    """
     result = Collection()
     archive.mkdir(mode=0o700, exist_ok=True)
 
@@ -91,7 +94,8 @@ def collect(
         temporary = archive / f"{files.TEMPORARY}{secrets.token_hex(8)}"
         try:
             got = mailbox.fetch(inbound(partner), entry, temporary)
-            temporary.replace(archive / f"{got.digest}{SUFFIX}")
+            with files.disk_faults(archive):
+                temporary.replace(archive / f"{got.digest}{SUFFIX}")
         finally:
             temporary.unlink(missing_ok=True)
         return Collected(
@@ -128,8 +132,11 @@ def collect(
             reasons["changed while it was read: left for the next run"] = (
                 reasons.get("changed while it was read: left for the next run", 0) + 1
             )
+        except DiskFault:
+            raise
         except CpisError as fault:
             result.troubles.append(Trouble(partner.code, mailbox_name, fault))
-    files.sync_folder(archive)
+    with files.disk_faults(archive):
+        files.sync_folder(archive)
     result.files.sort(key=lambda file: (file.folder, file.name))
     return result

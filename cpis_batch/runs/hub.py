@@ -101,7 +101,7 @@ def opened(home: Path, *, what: str, business_date: date, now: datetime) -> Iter
     """Open a home for a run that changes it. Locked, ConfigFault, KeyFault; ConfigFault where the clock has gone back (F64)."""
     settings = config.load(home)
     known = partners.load(home)
-    with lock.exclusive(home, what), Catalogue(home / catalogue.FILE_NAME) as opened_catalogue:
+    with files.disk_faults(home), lock.exclusive(home, what), Catalogue(home / catalogue.FILE_NAME) as opened_catalogue:
         _hold_to_the_clock(opened_catalogue.head(), business_date, now)
         master = load_master_key(home, settings)
         hub = Hub(

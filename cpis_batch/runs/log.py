@@ -10,6 +10,12 @@ from pathlib import Path
 _NAME = "cpis_batch"
 
 
+class _File(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - the signature is logging's
+        """Fail the run instead of printing a traceback and going on without a log."""
+        raise  # noqa: PLE0704 - called by logging while it handles the exception
+
+
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One event: instant, level, what, and the fields given with `extra={"fields": {...}}`; control characters escaped."""
@@ -23,7 +29,7 @@ def start(home: Path, business_date: date) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     logger = logging.getLogger(_NAME)
     stop()
-    handler = logging.FileHandler(folder / f"{business_date.isoformat()}.jsonl", encoding="ascii")
+    handler = _File(folder / f"{business_date.isoformat()}.jsonl", encoding="ascii")
     handler.setFormatter(_JsonLines())
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
