@@ -96,6 +96,7 @@ def words(night: Night) -> str:
     lines += [f"  trouble   {partner}: {fault}" for partner, fault in document["partners_in_trouble"].items()]
     lines += [f"  server    {name}: {fault}" for name, fault in document["servers_down"].items()]
     lines += [f"  FAILED    {la}: {fault} Nothing of this authority was changed." for la, fault in document["failed"].items()]
+    lines += [f"  STOPPED   {step}: {fault.message} {fault.advice}".rstrip() for step, fault in night.stopped.items()]
     if document["undelivered"]:
         lines.append(f"  not delivered: {len(document['undelivered'])}; the next run tries again")
     lines += [f"  ! {need}" for need in document["needs_a_person"]]

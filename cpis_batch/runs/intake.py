@@ -51,17 +51,41 @@ def wanted(partner: Partner, name: str) -> bool:
 
 def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Intake:
     """Take in what the LAs have put down, and make it true."""
-    agreed = hub.under_agreement(PartnerKind.LA)
-    las = [partner for partner in agreed if not isinstance(certificates_of(hub, partner), ConfigFault)]
+    las, left_out = usable(hub, PartnerKind.LA)
     progress("collecting", 0, len(las))
     brought = servers.collect(las, wanted)
     progress("collecting", len(las), len(las))
     done = settle(hub, brought.files, progress=progress)
     done.round = brought
-    for partner in agreed:
-        if isinstance(lacking := certificates_of(hub, partner), ConfigFault):
-            brought.troubles.append(Trouble(partner.code, partner.mailbox, lacking))
+    brought.troubles += left_out
     return done
+
+
+def usable(hub: Hub, kind: PartnerKind) -> tuple[list[Partner], list[Trouble]]:
+    """The partners of a kind that may be taken from and answered today; and those left out, with what to do about it.
+
+    One whose agreement has not begun yet is in neither.
+    """
+    found: list[Partner] = []
+    left_out: list[Trouble] = []
+    for partner in hub.partners.values():
+        if partner.kind is not kind or hub.business_date < partner.agreement.starts:
+            continue
+        if not partner.agreement.covers(hub.business_date):
+            left_out.append(Trouble(partner.code, partner.mailbox, _run_out(partner)))
+        elif isinstance(lacking := certificates_of(hub, partner), ConfigFault):
+            left_out.append(Trouble(partner.code, partner.mailbox, lacking))
+        else:
+            found.append(partner)
+    return found, left_out
+
+
+def _run_out(partner: Partner) -> ConfigFault:
+    return ConfigFault(
+        f"The data sharing agreement {partner.agreement.reference} of {partner.code} ended on {partner.agreement.ends}:"
+        " nothing of it is taken or sent.",
+        "Renew it, then correct [agreement] in its partner.toml.",
+    )
 
 
 def certificates_of(hub: Hub, partner: Partner) -> dict[str, bytes] | ConfigFault:
@@ -167,15 +191,15 @@ def _tasks(hub: Hub, files: list[Collected], decisions: dict[int, Hold]) -> list
 
 def _task(hub: Hub, partner: Partner, new: tuple[Candidate, ...], holds: list[Hold]) -> LaTask:
     held = {arrival.id: arrival for arrival in hub.catalogue.arrivals("partner = ? AND state = 'HELD'", (partner.code,))}
-    again = tuple(
-        Candidate(held[hold.arrival_id], held[hold.arrival_id].seen_at, hold=hold, waived=_waived(hub, hold))
-        for hold in holds
-        if hold.arrival_id in held
-    )
+    # What is held is looked at again with another file or a decision. A birthday alone asks nothing of it, and no certificate.
+    files_looked_at = bool(new) or any(hold.decision is not None for hold in holds)
+    again = tuple(_again(hub, held[hold.arrival_id], hold) for hold in holds if files_looked_at and hold.arrival_id in held)
     conflicts = [hold for hold in holds if hold.reason == "CONFLICT"]
     certificates = certificates_of(hub, partner)
     if isinstance(certificates, ConfigFault):
-        raise certificates
+        if files_looked_at:
+            raise certificates
+        certificates = {}
     return LaTask(
         partner=partner,
         name=hub.la_name(partner.code),
@@ -192,10 +216,16 @@ def _task(hub: Hub, partner: Partner, new: tuple[Candidate, ...], holds: list[Ho
     )
 
 
-def _waived(hub: Hub, hold: Hold) -> frozenset[str]:
-    """What a person has waived for the held file: each release waives what it was asked about, and goes on doing so."""
-    decided = [one for one in hub.catalogue.holds(open_only=False) if one.arrival_id == hold.arrival_id and one.id != hold.id]
-    return frozenset(one.reason for one in (*decided, hold) if one.decision == "RELEASED")
+def _again(hub: Hub, arrival: Arrival, hold: Hold) -> Candidate:
+    """A held file. Each release on it waives what it was asked about and goes on doing so; each reason is told to the LA once."""
+    before = [one for one in hub.catalogue.holds(open_only=False) if one.arrival_id == hold.arrival_id and one.id != hold.id]
+    return Candidate(
+        arrival,
+        arrival.seen_at,
+        hold=hold,
+        waived=frozenset(one.reason for one in (*before, hold) if one.decision == "RELEASED"),
+        told=frozenset(one.reason for one in (*before, hold)),
+    )
 
 
 def _key_notices(hub: Hub, certificates: dict[str, bytes]) -> tuple[Notice, ...]:
@@ -241,9 +271,10 @@ def _commit(hub: Hub, results: list[LaResult], waiting: list[Candidate]) -> Comm
     before = [w for w in hub.catalogue.waiting() if (w.mailbox, w.folder) in folders]
     gone = [w for w in before if still.get((w.mailbox, w.folder, w.name)) != w]
     new = [w for w in still.values() if w not in before]
-    if gone or new:
+    head = hub.commit("INTAKE", forget=gone, **what) if any(what.values()) else None
+    if new or (gone and head is None):
         hub.catalogue.wait_for(new, gone=gone)
-    return hub.commit("INTAKE", **what) if any(what.values()) else None
+    return head
 
 
 def _waiting(candidate: Candidate) -> Waiting:

@@ -223,7 +223,8 @@ class Evening:
         else:
             self.result.arrivals.append(arrival)
         self.result.holds.append(self.new_hold(found.candidate, reason, " ".join(words)))
-        self.answer(found.candidate, arrival, None, found.verdict, holds=words, held_for=reason, notices=found.notices)
+        if reason not in found.candidate.told:
+            self.answer(found.candidate, arrival, None, found.verdict, holds=words, held_for=reason, notices=found.notices)
 
     def new_hold(self, candidate: Candidate, reason: str, detail: str) -> Hold:
         """A hold's line."""

@@ -1,12 +1,16 @@
 """The night: intake, access reports, whatever release is due, deliveries, what was collected. Each step may run again.
 
+What keeps the reports or the release from being made keeps no authority's answer back: it is told, and gives the exit code.
+
 The identity of a night is its business date. A second start finds nothing to take, nothing to report twice, no release
 due and nothing undelivered: it changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -15,7 +19,8 @@ from typing import Any
 import msgspec
 
 from cpis_batch.catalogue.records import Arrival, Release
-from cpis_batch.errors import CpisError, Exit, HostKeyFault
+from cpis_batch.errors import Bug, CpisError, DiskFault, Exit, HostKeyFault, place_of
+from cpis_batch.intake.collect import Trouble
 from cpis_batch.runs import intake, log, release, reports
 from cpis_batch.runs.exchange import Servers
 from cpis_batch.runs.hub import Hub, opened
@@ -37,28 +42,39 @@ class Night:
     delivered: int = 0
     undelivered: dict[str, str] = field(default_factory=dict)
     servers_down: dict[str, CpisError] = field(default_factory=dict)
+    servers_reached: bool = False  # one of them at least
+    stopped: dict[str, CpisError] = field(default_factory=dict)  # by step of the night: why nothing was made of it
     needs_a_person: list[str] = field(default_factory=list)  # of what stands after the run, in words
 
     @property
     def exit_code(self) -> Exit:
-        """DONE; PERSON_NEEDED for a hold, a partner in trouble, an undelivered file; the server's own where all are down."""
+        """DONE; PERSON_NEEDED for a hold, a partner in trouble, an undelivered file; the server's own where all are down.
+
+        A step that was stopped ends with the code of what stopped it.
+        """
+        if self.stopped:
+            return next(iter(self.stopped.values())).exit_code
         if any(isinstance(fault, HostKeyFault) for fault in self.servers_down.values()):
             return Exit.HOST_KEY
         if self.intake.faults:
             return max(one.fault_code for one in self.intake.faults.values())
-        nothing_came = not self.intake.round.files and not self.delivered
-        if self.servers_down and nothing_came:
+        if self.servers_down and not self.servers_reached:
             return next(iter(self.servers_down.values())).exit_code
         needs = (
             self.needs_a_person,
             self.intake.waiting,
-            self.intake.round.troubles,
+            self.troubles,
             self.servers_down,
             self.undelivered,
             self.reports.needs_a_person,
             [arrival for arrival in self.intake.arrivals if arrival.state is FileState.REFUSED],
         )
         return Exit.PERSON_NEEDED if any(needs) else Exit.DONE
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """The partners that were left out, whoever they are."""
+        return [*self.intake.round.troubles, *self.reports.round.troubles]
 
     @property
     def document(self) -> dict[str, Any]:
@@ -72,10 +88,11 @@ class Night:
             "waiting": [{"la": c.arrival.partner, "name": c.arrival.name} for c in self.intake.waiting],
             "holds": [{"partner": hold.partner, "reason": hold.reason, "detail": hold.detail} for hold in self.intake.holds],
             "changes": self.intake.changes,
-            "skipped": self.intake.round.skipped,
-            "partners_in_trouble": {trouble.partner: trouble.fault.message for trouble in self.intake.round.troubles},
+            "skipped": self.intake.round.skipped | self.reports.round.skipped,
+            "partners_in_trouble": {trouble.partner: trouble.fault.message for trouble in self.troubles},
             "servers_down": {name: fault.message for name, fault in self.servers_down.items()},
             "failed": {la: one.fault for la, one in self.intake.faults.items()},
+            "stopped": {step: fault.message for step, fault in self.stopped.items()},
             "access_reports": self.reports.sent,
             "access_events": self.reports.counts,
             "release": {"fortnight": f"{self.released.year:04}F{self.released.number:02}", "sent": self.released.sent,
@@ -131,12 +148,16 @@ def run(home: Path, *, kind: str, business_date: date, now: datetime, progress: 
             night.delivered, night.undelivered = servers.deliver(one)
             servers.move_away()
             servers.look_for_collected()
-            night.servers_down = servers.down
+            night.servers_down, night.servers_reached = servers.down, servers.reached
             night.needs_a_person = needs_a_person(status(hub.catalogue, hub.settings, hub.partners, now))
             _note(night)
             hub.catalogue.end_run(number, now, int(night.exit_code), msgspec.json.encode(night.document))
-        finally:
             log.event("run ends", run=number, exit_code=int(night.exit_code))
+        except BaseException as fault:
+            why = fault.message if isinstance(fault, CpisError) else place_of(fault)
+            log.event("run broken off", logging.ERROR, run=number, fault=why)
+            raise
+        finally:
             log.stop()
     return night
 
@@ -147,12 +168,29 @@ def _intake(hub: Hub, servers: Servers, night: Night, progress: intake.Progress)
 
 def _nightly(hub: Hub, servers: Servers, night: Night, progress: intake.Progress) -> None:
     _intake(hub, servers, night, progress)
-    night.reports = reports.run(hub, servers, progress)
-    night.released = release.run(hub, progress)
+    with _apart(night, "access reports"):
+        night.reports = reports.run(hub, servers, progress)
+    _fortnightly(hub, servers, night, progress)
 
 
 def _fortnightly(hub: Hub, _: Servers, night: Night, progress: intake.Progress) -> None:
-    night.released = release.run(hub, progress)
+    with _apart(night, "release"):
+        night.released = release.run(hub, progress)
+
+
+@contextmanager
+def _apart(night: Night, step: str) -> Iterator[None]:
+    """Keep what stops one step from stopping the night: it commits whole or not at all, and the next run makes it anew."""
+    try:
+        yield
+    except (DiskFault, OSError):
+        raise  # nothing else can be written either
+    except CpisError as fault:
+        night.stopped[step] = fault
+    except Exception as fault:  # noqa: BLE001 - the text of a foreign exception may quote a record: only its type and place are told
+        night.stopped[step] = Bug(
+            f"A fault of the program itself, {place_of(fault)}.", "Report it with this line and the run's log."
+        )
 
 
 def _note(night: Night) -> None:
@@ -164,9 +202,11 @@ def _note(night: Night) -> None:
         log.event("envelope not opened", detail=note)
     for hold in night.intake.holds:
         log.event("held", la=hold.partner, reason=hold.reason, detail=hold.detail)
-    for trouble in night.intake.round.troubles:
+    for trouble in night.troubles:
         log.event("partner in trouble", partner=trouble.partner, fault=trouble.fault.message)
     for name, fault in night.servers_down.items():
         log.event("server down", server=name, fault=fault.message)
+    for step, stopped in night.stopped.items():
+        log.event("step stopped", logging.ERROR, step=step, fault=stopped.message)
     for la, failed in night.intake.faults.items():
         log.event("an LA's evening failed", la=la, fault=failed.fault)

@@ -27,9 +27,9 @@ from cpis_batch.intake.collect import Collected
 from cpis_batch.intake.findings import Finding
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.runs import log
-from cpis_batch.runs.exchange import Servers
+from cpis_batch.runs.exchange import Round, Servers
 from cpis_batch.runs.hub import Hub, gpg_home
-from cpis_batch.runs.intake import Progress, certificates_of, recipients, wait_for
+from cpis_batch.runs.intake import Progress, certificates_of, recipients, usable, wait_for
 from cpis_batch.vocabulary import FileOutcome, FileState
 
 _NAME = re.compile(r"CPIS_EVENTS_[0-9]{8}_[0-9]{8}T[0-9]{6}Z\.csv\.pgp")
@@ -46,6 +46,7 @@ class Reports:
     sent: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     arrivals: list[Arrival] = field(default_factory=list)
+    round: Round = field(default_factory=Round)
 
     @property
     def needs_a_person(self) -> bool:
@@ -69,28 +70,27 @@ def wanted(partner: Partner, name: str) -> bool:
 
 def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Reports:
     """Take in what the national service has put down, and report it; everything of it in one commit."""
-    services = [
-        one for one in hub.under_agreement(PartnerKind.NATIONAL) if not isinstance(certificates_of(hub, one), ConfigFault)
-    ]
-    files = servers.collect(services, wanted).files
+    services, left_out = usable(hub, PartnerKind.NATIONAL)
+    brought = servers.collect(services, wanted)
+    brought.troubles += left_out
     held = {part.month: part for part in hub.catalogue.event_parts()}
     waiting = hub.store.read(held[WAITING].part) if WAITING in held else EVENTS.empty_table()
     owed = hub.store.read(held[OWED].part) if OWED in held else REPORT.empty_table()
-    if not files and not waiting.num_rows and not _sendable(hub, owed).num_rows:
-        return Reports()
+    if not brought.files and not waiting.num_rows and not _sendable(hub, owed).num_rows:
+        return Reports(round=brought)
     known = reference.load(hub.home / "reference")
-    taken = _take(hub, files, known)
-    brought = pa.concat_tables([EVENTS.empty_table(), *(one.reading.events for one in taken)])
+    taken = _take(hub, brought.files, known)
+    read = pa.concat_tables([EVENTS.empty_table(), *(one.reading.events for one in taken)])
     seen = [hub.store.read(part.part, ["event_id"])["event_id"] for month, part in held.items() if month not in (WAITING, OWED)]
     seen_ids = pa.chunked_array([chunk for column in seen for chunk in column.chunks], pa.string())
-    fresh = events.unseen(brought, seen_ids, waiting)
+    fresh = events.unseen(read, seen_ids, waiting)
     sifted = withheld.sift(fresh, known)
     rows = report.report(sifted, hub.plans(columns=_PLANS), known)
     told = report.joined(rows, owed)
     sendable = _sendable(hub, told)
-    result = Reports(arrivals=[one.arrival for one in taken])
+    result = Reports(arrivals=[one.arrival for one in taken], round=brought)
     result.counts = {
-        "events": brought.num_rows,
+        "events": read.num_rows,
         "new": fresh.num_rows - waiting.num_rows,
         "waiting": sifted.waiting.num_rows,
         "without_a_plan": report.untold(sifted, rows).num_rows,

@@ -48,6 +48,7 @@ class Candidate:
     first_seen_at: datetime
     hold: Hold | None = None  # with the decision on it, where a person has just taken one
     waived: frozenset[str] = frozenset()  # reasons of holds on it that a person has released, now or before
+    told: frozenset[str] = frozenset()  # reasons of holds on it that the LA has had a notice of
 
 
 @dataclass(frozen=True, slots=True)
