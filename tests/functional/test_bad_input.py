@@ -105,7 +105,7 @@ def test_an_empty_file_is_unreadable_and_says_what_to_do(hub):
         pytest.param(GOOD.decode().encode("cp1252"), "CPF01", "UTF-8", id="cp1252"),
         pytest.param(GOOD.decode().encode("utf-16"), "CPF01", "UTF-8", id="utf-16"),
         pytest.param(GOOD[: GOOD.rindex(b"T,")], "CPF01", "", id="no-trailer"),
-        pytest.param(b"\r\n".join(line + b",Neglect" for line in GOOD.split(b"\r\n")[:-1]) + b"\r\n", "CPF01", "column", id="extra-column"),
+        pytest.param(GOOD.replace(b"\r\n", b",Neglect\r\n"), "CPF01", "column", id="extra-column"),
         pytest.param(GOOD.replace(b"1.0", b"9.9", 1), "CPF06", "version", id="version"),
         pytest.param(GOOD.replace(b"TEST", b"LIVE", 1), "CPF04", "", id="environment"),
         pytest.param(GOOD.replace(nhs(2).encode(), nhs(5).encode(), 1), "CPF01", "", id="hash-total"),
@@ -143,7 +143,7 @@ def test_one_bad_row_is_kept_out_with_its_line_and_the_others_load(hub, row, fie
 
 
 def test_f32_an_unclosed_quote_harms_its_own_line_alone(hub):
-    spoilt = GOOD.replace(b"O'Brien", b'"O\'Brien', 1)
+    spoilt = GOOD.replace(b"O'Brien", b"\"O'Brien", 1)
     hub.put(HACKNEY, hub.name(HACKNEY, 2), hub.sealed(spoilt, HACKNEY))
     hub.run()
     answer = hub.acknowledgement()
@@ -175,8 +175,8 @@ def test_every_file_has_exactly_one_acknowledgement_and_one_state(hub):
     hub.run()
     with hub.catalogue() as catalogue:
         answered = catalogue.table(
-            "SELECT a.id, count(d.id) AS n FROM arrivals a LEFT JOIN deliveries d ON d.arrival_id = a.id AND d.kind = 'ACKNOWLEDGEMENT'"
-            " GROUP BY a.id"
+            "SELECT a.id, count(d.id) AS n FROM arrivals a"
+            " LEFT JOIN deliveries d ON d.arrival_id = a.id AND d.kind = 'ACKNOWLEDGEMENT' GROUP BY a.id"
         )
     assert len(answered) == 6
     assert {row["n"] for row in answered} == {1}
