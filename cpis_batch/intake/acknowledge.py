@@ -11,15 +11,17 @@ import io
 import zipfile
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpis_batch import csv_text, engine, pages
 from cpis_batch.business_time import text_of
 from cpis_batch.register.schema import CHANGES
 from cpis_batch.spec import table_schema
-from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, MessageType
+from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, MessageType, Severity
 
 FORMAT, VERSION = "CPIS-ACKNOWLEDGEMENT", "1.0"
 _LINES_SHOWN = 20  # of one group of faults on the page; CSV and JSON hold them all
@@ -85,20 +87,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     holds: tuple[str, ...] = ()
 
 
-def _count(answer: Answer, outcome: str) -> int:
-    return sum(1 for value in answer.outcomes["outcome"].to_pylist() if value == outcome)
-
-
 def counts(answer: Answer) -> dict[str, int]:
     """The counts of an answer: rows, by outcome, rows warned, changes by kind, missing. Never capped."""
     found = {"rows": answer.outcomes.num_rows}
     for value in answer.outcomes["outcome"].value_counts().to_pylist():
         found[value["values"]] = value["counts"]
-    rows_by_severity = engine.query(
-        "SELECT severity, count(DISTINCT line) AS n FROM faults WHERE line IS NOT NULL GROUP BY severity",
-        {"faults": answer.faults},
-    ).to_pylist()
-    found["rows_with_warning"] = sum(row["n"] for row in rows_by_severity if row["severity"] == "WARNING")
+    warned = answer.faults.filter(pc.equal(answer.faults["severity"], Severity.WARNING))
+    found["rows_with_warning"] = pc.count_distinct(warned["line"]).as_py()
     for value in answer.changes["change"].value_counts().to_pylist():
         found[value["values"]] = value["counts"]
     found[Change.MISSING] = answer.missing.num_rows
@@ -167,58 +162,72 @@ def to_json(answer: Answer) -> bytes:
 
 
 def _changes(answer: Answer) -> pa.Table:
-    return engine.query(
-        "SELECT change, child_id, plan_type, start_date, line FROM changes"
-        " WHERE change NOT IN ('CONFIRMED', 'MISSING') ORDER BY change, child_id, plan_type, start_date",
-        {"changes": answer.changes},
-    )
+    told = pc.invert(pc.is_in(answer.changes["change"], pa.array([Change.CONFIRMED, Change.MISSING])))
+    order = ("change", "child_id", "plan_type", "start_date")
+    return answer.changes.select([*order, "line"]).filter(told).sort_by([(name, "ascending") for name in order])
 
 
 def to_csv(answer: Answer) -> bytes:
     """The answer as one CSV: a row a statement, told apart by `kind` (specs/acknowledgement/1.0/acknowledgement.schema.json)."""
-    columns = table_schema("acknowledgement", VERSION, "acknowledgement").names
-    tally = counts(answer)
-    rows: list[dict[str, object]] = [
+    tally, changes, missing = counts(answer), _changes(answer), answer.missing
+    since = pc.binary_join_element_wise("not in your full extracts since", missing["missing_since"].cast(pa.string()), " ")
+    head: list[dict[str, object]] = [
         {"kind": "FILE", "code": answer.code or answer.state, "outcome": answer.outcome, "text": sentence(answer, tally)},
         *({"kind": "COUNT", "code": name, "count": number} for name, number in tally.items()),
         *(dict[str, object](kind="NOTICE", code=one.code, text=one.text, cure=one.cure) for one in answer.notices),
         *(dict[str, object](kind="HOLD", text=reason) for reason in answer.holds),
-        *({"kind": "FAULT", "text": fault.pop("cause"), **fault} for fault in answer.faults.to_pylist()),
-        *({"kind": "RECORD", **outcome} for outcome in answer.outcomes.to_pylist()),
-        *({"kind": "CHANGE", "code": change["change"], **change} for change in _changes(answer).to_pylist()),
-        *(
-            {"kind": "MISSING", **plan, "text": f"not in your full extracts since {plan['missing_since']}"}
-            for plan in answer.missing.to_pylist()
-        ),
     ]
-    texts = {
-        name: pa.array([None if (value := row.get(name)) is None else str(value) for row in rows], pa.string())
-        for name in columns
-    }
-    return csv_text.to_csv(pa.table(texts))
+    return csv_text.to_csv(
+        pa.concat_tables(
+            [
+                _statements(pa.table({name: [row.get(name) for row in head] for name in _columns()})),
+                _statements(answer.faults.rename_columns({"cause": "text"}), "FAULT"),
+                _statements(answer.outcomes, "RECORD"),
+                _statements(changes.rename_columns({"change": "code"}), "CHANGE"),
+                _statements(missing.append_column("text", since), "MISSING"),
+            ]
+        )
+    )
+
+
+def _columns() -> tuple[str, ...]:
+    return table_schema("acknowledgement", VERSION, "acknowledgement").names
+
+
+def _statements(table: pa.Table, kind: str | None = None) -> pa.Table:
+    """The columns of the CSV as text; those that `table` has not are empty. Column by column: an answer has a row a record."""
+    absent = pa.nulls(table.num_rows, pa.string())
+    given = {name: table[name].cast(pa.string()) for name in table.column_names} | (
+        {"kind": pa.repeat(kind, table.num_rows)} if kind else {}
+    )
+    return pa.table({name: given.get(name, absent) for name in _columns()})
 
 
 def to_page(answer: Answer) -> bytes:
     """The answer as a page: one mistake made 300 times reads once."""
-    groups = engine.query(
-        "SELECT code, severity, field, cause, cure, count(*) AS times,"
-        " list({'line': line, 'child_id': child_id} ORDER BY line)[:$shown] AS places"
-        " FROM faults GROUP BY ALL ORDER BY severity, times DESC, code, field",
-        {"faults": answer.faults},
-        {"shown": _LINES_SHOWN},
-    ).to_pylist()
     tally = counts(answer)
     return pages.page(
         "acknowledgement.html",
         answer=answer,
         counts=tally,
         sentence=sentence(answer, tally),
-        groups=groups,
+        groups=_groups(answer.faults) if answer.faults.num_rows else [],
         changes=_changes(answer).to_pylist(),
         missing=answer.missing.to_pylist(),
         lines_shown=_LINES_SHOWN,
         rows_shown=_ROWS_SHOWN,
     )
+
+
+def _groups(faults: pa.Table) -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = engine.query(
+        "SELECT code, severity, field, cause, cure, count(*) AS times,"
+        " list({'line': line, 'child_id': child_id} ORDER BY line)[:$shown] AS places"
+        " FROM faults GROUP BY ALL ORDER BY severity, times DESC, code, field",
+        {"faults": faults},
+        {"shown": _LINES_SHOWN},
+    ).to_pylist()
+    return groups
 
 
 def bundle(members: Mapping[str, bytes]) -> bytes:
