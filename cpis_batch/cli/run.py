@@ -93,6 +93,10 @@ def words(night: Night) -> str:
     ]
     lines += [f"  held      {hold['partner']}: {hold['detail']}" for hold in document["holds"]]
     lines += [f"  waiting   {file['la']} {file['name']}: perhaps still being uploaded" for file in document["waiting"]]
+    lines += [
+        f"  passed over {partner}: {', '.join(f'{count} {reason}' for reason, count in reasons.items())}"
+        for partner, reasons in document["skipped"].items()
+    ]
     lines += [f"  trouble   {partner}: {fault}" for partner, fault in document["partners_in_trouble"].items()]
     lines += [f"  server    {name}: {fault}" for name, fault in document["servers_down"].items()]
     lines += [f"  FAILED    {la}: {fault} Nothing of this authority was changed." for la, fault in document["failed"].items()]
