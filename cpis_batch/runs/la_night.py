@@ -65,12 +65,18 @@ class Evening:
         self.result.decided += task.decided
         self.conflict = task.conflict_open
         self.touched = False
+        self.on_hold: list[tuple[Readable, str, tuple[str, ...]]] = []  # with the reason, and why in words
 
     def run(self) -> LaResult:
         """Settle every candidate, let who is 18 age out, write the parts that changed."""
         readable = [found for candidate in self.task.candidates if (found := self.open(candidate))]
         for found in sorted(readable, key=lambda one: (one.header.sequence, one.header.extracted_at)):
             self.settle(found)
+        for found, reason, words in self.on_hold:
+            if self.placed(found) is Placement.STALE:  # a file of the same evening has overtaken it
+                self.finish(found.candidate, FileState.STALE, FileOutcome.NONE_LOADED, findings.STALE, found)
+            else:
+                self.hold(found, reason, words)
         if self.version and self.version.next_age_out and self.version.next_age_out <= self.common.business_date:
             self.apply(merge.age_out(self.plans, business_date=self.common.business_date, known_at=self.common.now))
         if self.touched:
@@ -133,19 +139,22 @@ class Evening:
             return (*self.task.notices, answering.notice(findings.PREVIOUS_HUB_KEY))
         return self.task.notices
 
-    def settle(self, found: Readable) -> None:
-        """Give a readable file its place, and merge it where that is its turn."""
-        header, arrival = found.header, found.candidate.arrival
-        waived = found.candidate.waived
-        version = self.version
-        placed = place(
+    def placed(self, found: Readable) -> Placement:
+        """The place of a readable file among those merged by now."""
+        header, version = found.header, self.version
+        return place(
             kind=header.kind,
             sequence=header.sequence,
             extracted_at=header.extracted_at,
-            digest=arrival.digest,
+            digest=found.candidate.arrival.digest,
             last=Last(version.last_sequence, version.last_extracted_at) if version else None,
             merged={number: digest for (epoch, number), (digest, _) in self.merged.items() if version and epoch == version.epoch},
         )
+
+    def settle(self, found: Readable) -> None:
+        """Give a readable file its place, and merge it where that is its turn."""
+        waived = found.candidate.waived
+        placed = self.placed(found)
         if placed is Placement.DUPLICATE:
             self.finish(found.candidate, FileState.DUPLICATE, found.verdict.file_outcome, findings.ALREADY_HERE, found)
         elif placed is Placement.STALE:
@@ -155,11 +164,11 @@ class Evening:
             self.finish(found.candidate, FileState.REFUSED, FileOutcome.NONE_LOADED, findings.REPEATED_SEQUENCE, found)
             self.result.holds.append(self.new_hold(found.candidate, "CONFLICT", findings.REPEATED_SEQUENCE.cause))
         elif self.conflict:
-            self.hold(found, "PARTNER_HELD", (findings.PARTNER_HELD.cause,))
+            self.on_hold.append((found, "PARTNER_HELD", (findings.PARTNER_HELD.cause,)))
         elif placed is Placement.HELD_GAP and "GAP" not in waived:
-            self.hold(found, "GAP", (findings.GAP.cause,))
+            self.on_hold.append((found, "GAP", (findings.GAP.cause,)))
         elif placed is Placement.HELD_RESET and "RESET" not in waived:
-            self.hold(found, "RESET", (findings.RESET.cause,))
+            self.on_hold.append((found, "RESET", (findings.RESET.cause,)))
         else:
             self.take(found, placed, brake="BRAKE" not in waived)
 
@@ -180,7 +189,7 @@ class Evening:
                 brake=self.task.brake,
             )
             if brakes:
-                self.hold(found, "BRAKE", tuple(brake.words for brake in brakes))
+                self.on_hold.append((found, "BRAKE", tuple(brake.words for brake in brakes)))
                 return
         notices = list(found.notices)
         if placed is Placement.MERGE_WITH_GAP or placed is Placement.HELD_GAP:
