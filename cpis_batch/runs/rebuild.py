@@ -21,7 +21,10 @@ from cpis_batch.catalogue.records import Arrival, CommitHead, LaVersion
 from cpis_batch.errors import Exit, StateFault, UsageFault
 from cpis_batch.intake.answering import RULES_VERSION
 from cpis_batch.partners import Partner
-from cpis_batch.register.digest import register_digest
+from cpis_batch.register.digest import logical_digest, register_digest
+from cpis_batch.register.schema import HISTORY
+from cpis_batch.register.store import PartStore
+from cpis_batch.register.verify import faults_of_history, faults_of_plans
 from cpis_batch.runs import log
 from cpis_batch.runs.hub import Hub, workers
 from cpis_batch.runs.replay import Replayed, ReplayTask, Step, replay
@@ -108,18 +111,25 @@ def replace(hub: Hub, *, by: str, reason: str, progress: Progress = lambda *_: N
 
 
 def _damaged(hub: Hub, progress: Progress) -> tuple[str, ...]:
-    """The LAs of which a part is missing, altered or unreadable."""
+    """The LAs of which a part is missing, altered, or not what it should be."""
     versions = hub.catalogue.las()
     found = []
     for done, version in enumerate(versions, 1):
         progress("reading the register", done, len(versions))
-        try:
-            for part in (version.plans_part, version.history_part):
-                if part:
-                    hub.store.read(part, ["la_code"])
-        except StateFault:
+        if not _whole(hub.store, version):
             found.append(version.la_code)
     return tuple(found)
+
+
+def _whole(store: PartStore, version: LaVersion) -> bool:
+    """Whether an LA's parts can be read and hold what such parts hold, to the logical digest that the catalogue has."""
+    try:
+        plans = store.read(version.plans_part)
+        history = store.read(version.history_part) if version.history_part else HISTORY.empty_table()
+    except StateFault:
+        return False
+    faults = faults_of_plans(plans, version.la_code) or faults_of_history(history, version.la_code)
+    return not faults and logical_digest(plans) == version.logical_digest
 
 
 def _tasks(opened: Catalogue, known: dict[str, Partner], las: tuple[str, ...]) -> list[ReplayTask]:

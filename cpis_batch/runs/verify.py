@@ -24,7 +24,7 @@ from cpis_batch.extracts.routing import UNROUTABLE
 from cpis_batch.intake import collect
 from cpis_batch.keystore import load_master_key
 from cpis_batch.register import view
-from cpis_batch.register.digest import register_digest
+from cpis_batch.register.digest import logical_digest, register_digest
 from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import SUFFIX, PartStore
 from cpis_batch.register.verify import faults_of_history, faults_of_plans
@@ -148,7 +148,12 @@ def _parts(opened: Catalogue, store: PartStore, commits: dict[int, CommitHead], 
         plans = _read(store, version.plans_part, f"plans of {version.la_code}", _REBUILD_ADVICE, found)
         if plans is not None:
             commit = commits.get(made_in.get(version.la_code, 0))
-            wrong = faults_of_plans(plans, version.la_code) or (_miscounted(version, plans, commit) if commit else [])
+            wrong = faults_of_plans(plans, version.la_code)
+            if not wrong and logical_digest(plans) != version.logical_digest:
+                wrong = ["its plans do not come to the logical digest that the catalogue has"]
+            elif not wrong and commit:
+                for words in _miscounted(version, plans, commit):
+                    found.damaged(catalogue.FILE_NAME, f"plans of {version.la_code}: {words}", _CATALOGUE_ADVICE)
             if not wrong and not set(plans["source_file"].unique().to_pylist()) <= sources.get(version.la_code, set()):
                 wrong = ["it names a source file that was not merged"]
             _tell(wrong, version.plans_part, f"plans of {version.la_code}", found)

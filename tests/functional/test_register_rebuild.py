@@ -12,6 +12,7 @@ from cpis_batch import catalogue, config, partners
 from cpis_batch.envelope import hub as hub_keys
 from cpis_batch.errors import UsageFault
 from cpis_batch.keystore import load_master_key
+from cpis_batch.register.store import PartStore
 from tests.builders import HACKNEY, KENT
 from tests.commands import told, typed
 from tests.hub import Hub, plan_row
@@ -120,6 +121,21 @@ def test_f71_a_lost_part_is_named_and_comes_back_out_of_the_archive(hub, part):
     assert (commit["id"], commit["kind"], commit["changes"]) == (done["replaced_in"], "DECISION", {})
     with hub.catalogue() as opened:
         assert "disk of 20 November" in opened.one("SELECT summary FROM runs WHERE kind = 'rebuild'")
+
+
+def test_a_part_that_is_readable_and_wrong_comes_back_too(hub):
+    with hub.catalogue() as opened:
+        first = next(version for _, version in opened.versions() if version.la_code == HACKNEY)
+        before = opened.head()
+    store = PartStore(hub.home / "register", load_master_key(hub.home, config.load(hub.home)))
+    stray = store.write(hub.plans(HACKNEY).slice(1)).digest
+    assert before is not None
+    altered(hub, f"UPDATE la_versions SET plans_part = '{stray}' WHERE plans_part = (SELECT plans_part FROM la_current"
+                 f" WHERE la_code = '{first.la_code}')")  # fmt: skip
+    done = told(hub, "register", "rebuild", "--replace", "--yes", "--reason", "a test")
+    assert [one["la"] for one in done["las"]] == [HACKNEY]
+    assert hub.status()["register_digest"] == before.register_digest
+    assert told(hub, "register", "rebuild", "--la", HACKNEY)["same"]
 
 
 def test_the_night_goes_on_after_a_part_was_brought_back(hub):
