@@ -146,8 +146,9 @@ def test_who_follows_the_runbook_comes_from_an_empty_folder_to_a_merged_file_its
     outbound = sshd.root / _LA / "outbound"
     for path in outbound.iterdir():
         shutil.move(path, authority.folder)
-    for block in marked("la-data-teams.md", "authority answer"):
-        authority.run(block)
+    by_hand, with_program = marked("la-data-teams.md", "authority answer")
+    authority.run(by_hand)
+    assert "We loaded every row of this file: 2." in authority.run(with_program)
     with zipfile.ZipFile(authority.folder / "answer.zip") as answer:
         assert json.loads(answer.read("acknowledgement.json"))["file"]["outcome"] == "CPF02"
 
@@ -155,10 +156,10 @@ def test_who_follows_the_runbook_comes_from_an_empty_folder_to_a_merged_file_its
     unit.known["2026F23"] = fortnight
     for path in (sshd.root / _UNIT / "outbound").iterdir():
         shutil.move(path, unit.folder)
-    with_program, with_gpg = marked("chis-units.md", "unit opens")
-    unit.run(with_program)
+    opened_by_program, opened_by_gpg = marked("chis-units.md", "unit opens")
+    unit.run(opened_by_program)
     opened = unit.folder / f"CPIS_CHIS_{_UNIT}_{fortnight}_0001.csv"
-    told = unit.run(with_gpg)
+    told = unit.run(opened_by_gpg)
     assert (unit.folder / "extract.csv").read_bytes() == opened.read_bytes()
     assert json.loads((unit.folder / "manifest.json").read_bytes())["file"]["sha256"] in told
     assert opened.read_text(encoding="utf-8").count("SENDING_LA") == 2
