@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from cpis_batch.errors import ConfigFault, KeyFault
+from cpis_batch.register.brake import Brake
 from cpis_batch.vocabulary import Environment
 
 FILE_NAME = "config.toml"
@@ -68,14 +69,6 @@ class Intake(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     partial_wait_minutes: int = 120
     workers: int = 0
-
-
-class Brake(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Mass-change brake (DESIGN, rule 8): held above max(`minimum`, `share` of the active plans of a type)."""
-
-    share: float = 0.10
-    minimum: int = 5
-    row_count_share: float = 0.80
 
 
 class Extracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

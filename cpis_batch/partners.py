@@ -16,8 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from cpis_batch.config import Brake, read_toml
+from cpis_batch.config import read_toml
 from cpis_batch.errors import ConfigFault
+from cpis_batch.register.brake import Brake
 
 FILE_NAME = "partner.toml"
 

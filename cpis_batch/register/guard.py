@@ -14,7 +14,7 @@ from math import ceil, floor
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch.config import Brake
+from cpis_batch.register.brake import Brake
 from cpis_batch.register.pairing import PLAN, keys
 from cpis_batch.register.view import active, by_type
 from cpis_batch.vocabulary import Change, ExtractKind, PlanType

@@ -10,10 +10,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 from cpis_batch.catalogue.records import Arrival, Balance, Delivery, Hold, LaVersion
-from cpis_batch.config import Brake, Limits
+from cpis_batch.config import Limits
 from cpis_batch.errors import Exit
 from cpis_batch.intake.acknowledge import Notice
 from cpis_batch.partners import Partner
+from cpis_batch.register.brake import Brake
 from cpis_batch.vocabulary import Change, Environment, FileOutcome
 
 
