@@ -147,6 +147,20 @@ def test_the_night_goes_on_after_a_part_was_brought_back(hub):
     assert told(hub, "register", "rebuild")["same"]
 
 
+def test_bringing_back_a_part_on_an_18th_birthday_ends_nothing_before_the_night_does(tmp_path):
+    hub = Hub.make(tmp_path, las=(HACKNEY,))
+    night(hub, (HACKNEY, [plan_row(1, "LAC", born="2008-11-22")], {}))
+    hub.next_night()
+    with hub.catalogue() as opened:
+        (hub.home / "register" / f"{opened.la(HACKNEY).plans_part}.parquet").unlink()
+    told(hub, "register", "rebuild", "--replace", "--yes", "--reason", "a test")
+    assert hub.plans()["end_date"].to_pylist() == [None]
+    assert told(hub, "register", "rebuild")["same"]
+    hub.run()
+    assert hub.plans()["end_basis"].to_pylist() == ["AGE"]
+    assert told(hub, "register", "rebuild")["same"]
+
+
 def test_what_is_whole_is_not_written_anew(hub):
     before = hub.status()["commit"]
     done = typed(hub, "register", "rebuild", "--replace", "--yes", "--reason", "to be sure")
