@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv
@@ -131,6 +132,11 @@ class Organisations:
         links = self.tables["local_authority_icb"].to_pylist()
         return {row["la_gss_code"]: row["icb_ods_code"] for row in links if row["principal"] == "Y"}
 
+    @cached_property
+    def _units_of_las(self) -> list[dict[str, Any]]:
+        links: list[dict[str, Any]] = self.tables["la_chis"].to_pylist()
+        return links
+
     def la(self, code: str, on: date) -> LocalAuthority | None:
         """The authority with this GSS code, if it exists on `on`. UsageFault where `code` is no GSS code."""
         found = self._authorities.get(la_code(code))
@@ -175,13 +181,14 @@ class Organisations:
 
     def las_of_unit(self, chis_code: str, on: date) -> tuple[LocalAuthority, ...]:
         """The authorities whose area the unit serves on `on`, by code."""
-        found = query(
-            """SELECT DISTINCT la_gss_code FROM links
-               WHERE chis_code = $unit AND valid_from <= $on AND (valid_to IS NULL OR valid_to >= $on) ORDER BY la_gss_code""",
-            {"links": self.tables["la_chis"]},
-            {"on": on, "unit": chis_code},
-        )
-        return tuple(self._authorities[code] for code in found["la_gss_code"].to_pylist())
+        served = {
+            link["la_gss_code"]
+            for link in self._units_of_las
+            if link["chis_code"] == chis_code
+            and link["valid_from"] <= on
+            and (link["valid_to"] is None or link["valid_to"] >= on)
+        }
+        return tuple(self._authorities[code] for code in sorted(served))
 
     def routing_reference(self) -> Reference:
         """The tables that `extracts.routing` stands on."""

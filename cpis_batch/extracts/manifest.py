@@ -12,9 +12,9 @@ from datetime import date, datetime
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpis_batch.business_time import days_between, text_of
-from cpis_batch.engine import query
 from cpis_batch.extracts.chis import VERSION, file_name
 from cpis_batch.extracts.schedule import Release
 from cpis_batch.organisations import ChisUnit, LocalAuthority
@@ -77,12 +77,11 @@ def manifest(
     serves (Organisations.las_of_unit): they are listed even without a row, since "nothing has come from them" is not
     "no children".
     """
-    counted = query("SELECT plan_type, change, count(*) AS n FROM rows GROUP BY ALL", {"rows": rows})
+    counted = rows.group_by(["plan_type", "change"]).aggregate([([], "count_all")])
     counts = {str(kind): {str(change): 0 for change in ExtractChange} for kind in PlanType}
     for row in counted.to_pylist():
-        counts[row["plan_type"]][row["change"]] = row["n"]
-    active = query(f"SELECT nhs_number, la_code, la_name FROM rows WHERE change <> '{ExtractChange.CEASED}'", {"rows": rows})
-    persons = query("SELECT count(DISTINCT nhs_number) AS n FROM active", {"active": active})["n"][0].as_py()
+        counts[row["plan_type"]][row["change"]] = row["count_all"]
+    active = rows.filter(pc.not_equal(rows["change"], ExtractChange.CEASED))
     return msgspec.json.format(
         msgspec.json.encode(
             _Manifest(
@@ -106,7 +105,7 @@ def manifest(
                     rows=rows.num_rows,
                 ),
                 active_rows=active.num_rows,
-                active_persons=persons,
+                active_persons=pc.count_distinct(active["nhs_number"]).as_py(),
                 counts=counts,
                 authorities=_authorities(active, la_state, las, released_at),
             )
@@ -118,9 +117,9 @@ def manifest(
 def _authorities(
     active: pa.Table, la_state: pa.Table, las: Collection[LocalAuthority], released_at: datetime
 ) -> tuple[_Authority, ...]:
-    rows = query("SELECT la_code, any_value(la_name) AS la_name, count(*) AS n FROM active GROUP BY ALL", {"active": active})
-    names = {la.code: la.name for la in las} | {row["la_code"]: row["la_name"] for row in rows.to_pylist()}
-    counts = {row["la_code"]: row["n"] for row in rows.to_pylist()}
+    told = active.group_by(["la_code", "la_name"]).aggregate([([], "count_all")]).to_pylist()
+    names = {la.code: la.name for la in las} | {row["la_code"]: row["la_name"] for row in told}
+    counts = {row["la_code"]: row["count_all"] for row in told}
     ages = {row["la_code"]: row["data_as_at"] for row in la_state.to_pylist()}
     return tuple(
         _Authority(
