@@ -1,4 +1,4 @@
-"""From where on a file changes too much to be applied unseen. A value of its own: the guard is pure, the configuration reads files."""
+"""From where on a file changes too much to be applied unseen. A value: the guard is pure, the configuration reads files."""
 
 from __future__ import annotations
 
