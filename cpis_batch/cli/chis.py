@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cpis_batch.cli.context import Context
+from cpis_batch.cli.context import Context, typed_password
 
 
 @click.group()
@@ -26,7 +26,7 @@ def chis() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The hub's certificate.",
 )
-@click.option("--password", is_flag=True, help="Ask for the password of the key.")
+@click.option("--password", is_flag=True, help="Ask for the password of the key (or read it from standard input).")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write here. Default: beside FILE, without .pgp.")
 @click.option(
     "--manifest",
@@ -52,7 +52,7 @@ def open_(
         raise UsageFault(f"{target} is there already.", "Move it away, or name another file with --out.")
     secret, hub = key_file.read_bytes(), hub_file.read_bytes()
     senders = {inspect(hub).fingerprint: hub}
-    phrase = click.prompt("Password", hide_input=True) if password else None
+    phrase = typed_password() if password else None
 
     def opened(path: Path) -> bytes:
         result = open_at_desk(path.read_bytes(), secret=secret, senders=senders, password=phrase)

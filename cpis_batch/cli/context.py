@@ -44,6 +44,13 @@ class Context:
             click.echo(human)
 
 
+def typed_password() -> str:
+    """A password, typed unseen at a terminal, or the first line of standard input where there is none."""
+    if sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, err=True))
+    return sys.stdin.readline().rstrip("\n")
+
+
 class Day(click.ParamType[date]):
     """An option that takes a date, YYYY-MM-DD."""
 

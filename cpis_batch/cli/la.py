@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cpis_batch.cli.context import Context, Day
+from cpis_batch.cli.context import Context, Day, typed_password
 from cpis_batch.vocabulary import FileOutcome
 
 if TYPE_CHECKING:
@@ -43,12 +43,13 @@ def check_(context: Context, file: Path, la_code: str | None, day: date | None, 
 
 @la.command("seal")
 @click.argument("file", type=_FILE)
-@click.option("--key", "key_file", required=True, type=_FILE, help="Your secret key, exported without a password.")
+@click.option("--key", "key_file", required=True, type=_FILE, help="Your secret key.")
 @click.option("--hub", "hub_file", required=True, type=_FILE, help="The hub's certificate.")
+@click.option("--password", is_flag=True, help="Ask for the password of the key (or read it from standard input).")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write into this folder. Default: beside FILE.")
 @_JSON
 @click.pass_obj
-def seal(context: Context, file: Path, key_file: Path, hub_file: Path, out: Path | None, as_json: bool) -> None:
+def seal(context: Context, file: Path, key_file: Path, hub_file: Path, password: bool, out: Path | None, as_json: bool) -> None:
     """Check FILE, sign it with your key, encrypt it to the hub, and name it as the service wants it named."""
     from cpis_batch import config, files
     from cpis_batch.envelope import sealing
@@ -63,7 +64,10 @@ def seal(context: Context, file: Path, key_file: Path, hub_file: Path, out: Path
     target = (out or file.parent) / str(name)
     if target.exists():
         raise UsageFault(f"{target} is there already.", "Raise the sequence in the header, or move the old file away.")
-    sealed = sealing.seal(file.read_bytes(), recipients=[hub_file.read_bytes()], signer=config.private_bytes(key_file))
+    phrase = typed_password() if password else None
+    sealed = sealing.seal(
+        file.read_bytes(), recipients=[hub_file.read_bytes()], signer=config.private_bytes(key_file), password=phrase
+    )
     files.write(target, sealed)
     document = _document(file, verdict) | {"sealed": str(target)}
     words = f"{_words(file, document)}\n\nSealed as {target}. Put it into your inbound folder."
@@ -74,7 +78,7 @@ def seal(context: Context, file: Path, key_file: Path, hub_file: Path, out: Path
 @click.argument("file", type=_FILE)
 @click.option("--key", "key_file", required=True, type=_FILE, help="Your secret key.")
 @click.option("--hub", "hub_file", required=True, type=_FILE, help="The hub's certificate.")
-@click.option("--password", is_flag=True, help="Ask for the password of the key.")
+@click.option("--password", is_flag=True, help="Ask for the password of the key (or read it from standard input).")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Also write the answer's CSV, JSON and page here.")
 @_JSON
 @click.pass_obj
@@ -94,7 +98,7 @@ def read_ack(
     from cpis_batch.errors import InputRefused
 
     hub = hub_file.read_bytes()
-    phrase = click.prompt("Password", hide_input=True) if password else None
+    phrase = typed_password() if password else None
     secret = config.private_bytes(key_file)
     opened = open_at_desk(file.read_bytes(), secret=secret, senders={inspect(hub).fingerprint: hub}, password=phrase)
     if isinstance(opened, Unopened):

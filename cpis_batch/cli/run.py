@@ -73,7 +73,8 @@ def words(night: Night) -> str:
     states: dict[str, int] = {}
     for file in document["files"]:
         states[file["state"]] = states.get(file["state"], 0) + 1
-    lines = [f"{night.kind.capitalize()} of {night.business_date}: commit {document['commit'] or 'none, nothing was new'}."]
+    took = f"commit {document['commit']}" if document["commit"] else "no authority's file was new"
+    lines = [f"{night.kind.capitalize()} of {night.business_date}: {took}."]
     if states:
         lines.append("  files:    " + ", ".join(f"{count} {state.lower()}" for state, count in sorted(states.items())))
     if night.intake.changes:

@@ -38,7 +38,9 @@ def _words(document: dict[str, Any], needs: list[str], everything: bool) -> str:
     since = f", the oldest since {document['oldest_missing_since']}" if document["missing"] else ""
     lines = [
         f"{document['environment']} as at {document['at']}",
-        f"commit {document['commit']} of {document['business_date']}, register {(document['register_digest'] or '-')[:16]}",
+        f"commit {document['commit']} of {document['business_date']}, register {document['register_digest'][:16]}"
+        if document["commit"]
+        else "No file has been merged yet.",
         f"{document['rows']:,} plans held, {document['children']:,} children with an active one: {types}",
         f"{document['missing']:,} open plans left out of their authority's last full extract{since}",
         f"files: {files or 'none yet'}",

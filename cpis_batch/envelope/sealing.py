@@ -11,7 +11,7 @@ from cpis_batch.envelope import certificates
 from cpis_batch.errors import KeyFault
 
 
-def seal(plaintext: bytes, *, recipients: Sequence[bytes], signer: bytes) -> bytes:
+def seal(plaintext: bytes, *, recipients: Sequence[bytes], signer: bytes, password: str | None = None) -> bytes:
     """Sign with the secret key `signer`, encrypt to every certificate of `recipients`; the message in binary.
 
     80 kB take about a millisecond, in which the library holds the interpreter's lock: seal in worker processes. KeyFault where
@@ -23,6 +23,9 @@ def seal(plaintext: bytes, *, recipients: Sequence[bytes], signer: bytes) -> byt
     now = datetime.now(UTC)
     certs = [certificates.recipient(data, now) for data in recipients]
     try:
-        return encrypt(plaintext, recipients=certs, signer=Tsk.from_bytes(signer).signer(), armor=False)
+        return encrypt(plaintext, recipients=certs, signer=Tsk.from_bytes(signer).signer(password), armor=False)
     except Exception:  # noqa: BLE001  the library knows only RuntimeError
-        raise KeyFault("Our own key cannot sign: it is expired or unreadable.", "Run: cpis-batch keys check") from None
+        raise KeyFault(
+            "The key that is to sign cannot: it is expired, unreadable, or its password is another.",
+            "At the hub run: cpis-batch keys check. At a desk look at --key, and give --password where the key has one.",
+        ) from None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cpis_batch import cli
+from cpis_batch.envelope.certificates import inspect
 from cpis_batch.envelope.desk import open_at_desk
 from cpis_batch.envelope.outcome import Opened
 from cpis_batch.envelope.sealing import seal
@@ -169,3 +172,23 @@ def test_rules_show_prints_cause_cure_and_predicate(run):
     assert json.loads(run("rules", "show", "CPB-105", "--json")[1])["file_outcome"] == "CPF06"
     assert "sequence" in run("rules", "show", "CPB-913")[1]
     assert run("rules", "show", "CPB-000")[0] == 64
+
+
+def test_a_key_with_a_password_seals_when_the_password_is_typed(run, desk, people, tmp_path, monkeypatch):
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "correct horse"]
+    subprocess.run([*gpg, "--quick-gen-key", "LA <la@example.org>", "default", "default", "1y"], check=True, capture_output=True)
+    secret = subprocess.run([*gpg, "--export-secret-keys"], check=True, capture_output=True).stdout
+    public = subprocess.run([*gpg, "--export"], check=True, capture_output=True).stdout
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+    (desk / "own.key").write_bytes(secret)
+    command = ("la", "seal", _SAMPLES / "full.csv", "--key", desk / "own.key", "--hub", desk / "hub.asc", "--out", desk)
+    code, _, err = run(*command)
+    assert code == 77
+    assert "--password" in err
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))
+    assert run(*command, "--password")[0] == 0
+    (sealed,) = desk.glob("CPIS_LA_*.pgp")
+    opened = open_at_desk(sealed.read_bytes(), secret=people[1].secret, senders={inspect(public).fingerprint: public})
+    assert isinstance(opened, Opened)
