@@ -11,6 +11,7 @@ import pytest
 
 from cpis_batch import catalogue
 from cpis_batch.catalogue.records import Balance, Commit
+from cpis_batch.catalogue.seal import seal_of
 from cpis_batch.errors import Locked
 from cpis_batch.runs.lock import exclusive
 from cpis_batch.runs.verify import verify
@@ -141,6 +142,22 @@ def test_f71_a_flipped_bit_in_the_catalogue_s_structure_is_named(hub):
         flip(spoilt, page * 4096 + 3)  # the count of cells of a page of a tree; within the file's mark on the first
         assert named(hub) >= {catalogue.FILE_NAME}, page
         spoilt.write_bytes(before)
+
+
+def test_f71_an_index_that_says_otherwise_than_its_table_is_named(hub):
+    digest = one(hub, "SELECT digest FROM arrivals LIMIT 1")
+    page = int(one(hub, "SELECT rootpage FROM sqlite_schema WHERE name = 'arrivals_by_digest'"))
+    spoilt = hub.home / catalogue.FILE_NAME
+    flip(spoilt, spoilt.read_bytes().index(digest.encode(), (page - 1) * 4096))
+    assert any("SQLite finds" in damage["what"] for damage in told(hub, "register", "verify", code=74)["damages"])
+
+
+def test_f71_a_commit_rewritten_with_its_seal_breaks_the_next_one(hub):
+    altered(hub, "UPDATE la_versions SET office_phone = '' WHERE commit_id = 1")
+    with closing(sqlite3.connect(hub.home / catalogue.FILE_NAME)) as database, database:
+        database.execute("UPDATE seals SET seal = ? WHERE commit_id = 1", (seal_of(database, 1, ""),))
+    whats = [damage["what"] for damage in told(hub, "register", "verify", code=74)["damages"]]
+    assert [what.split(" is ")[0] for what in whats] == ["commit 2"]
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 import pytest
 
 from cpis_batch.cli.register import register
 from cpis_batch.envelope.certificates import inspect
 from cpis_batch.errors import UsageFault
-from tests.builders import HACKNEY, KENT, nhs
+from cpis_batch.register import conflicts
+from tests.builders import HACKNEY, KENT, nhs, plan, plans
 from tests.commands import told, typed
 from tests.hub import Hub, keys, plan_row
 
@@ -80,6 +82,16 @@ def test_as_of_tells_what_was_known_then_and_what_is_known_now(hub):
     assert [one["plan"]["start_date"] for one in before] == ["2026-02-11"]
     assert [one["plan"]["start_date"] for one in after] == ["2026-02-10"]
     assert asked(hub, 1, known="2026-11-20T01:59:59Z") == []
+
+
+def test_what_a_commit_brought_is_known_from_the_very_instant_that_the_log_tells(tmp_path):
+    hub = Hub.make(tmp_path, las=(HACKNEY,))
+    hub.now = hub.now.replace(microsecond=987_654)
+    hub.drop(HACKNEY, [plan_row(1)])
+    hub.run()
+    (commit,) = told(hub, "register", "log")["commits"]
+    assert len(asked(hub, 1, known=commit["made_at"])) == 1
+    assert told(hub, "register", "rebuild")["same"]
 
 
 def test_as_of_tells_the_day_s_plans_of_every_authority(hub):
@@ -158,3 +170,9 @@ def test_an_empty_register_is_shown_as_such(tmp_path):
     assert "No conflicts" in typed(hub, "register", "conflicts").output
     assert told(hub, "register", "verify")["commit"] is None
     assert told(hub, "register", "rebuild")["same"]
+
+
+def test_f43_a_person_with_two_plans_of_a_type_at_one_authority_counts_once():
+    held = plans([plan(1), plan(1, start=date(2026, 3, 1)), plan(1, "LAC", la_code=KENT), plan(2), plan(2, "LAC")])
+    assert [one["persons"] for one in conflicts.counts(held).to_pylist()] == [1]
+    assert conflicts.persons(held) == 1
