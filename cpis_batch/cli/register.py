@@ -13,7 +13,6 @@ from cpis_batch.cli.run import bar
 from cpis_batch.errors import Exit, UsageFault
 
 if TYPE_CHECKING:
-    from cpis_batch.runs.as_of import Said
     from cpis_batch.runs.rebuild import Rebuild
     from cpis_batch.runs.verify import Verified
 
@@ -143,34 +142,8 @@ def asof(
     found = as_of.as_of(
         context.home, number, valid_on=valid_on, known_at=known_at, la_code=la_code, use=use, today=context.today, now=context.now
     )
-    document = {"version": "1.0", "valid_on": valid_on, "known_at": known_at, "plans": [_said(one) for one in found]}
-    context.emit("\n\n".join(map(_words_said, found)) or "Nothing was known of an active plan on that day.", document)
-
-
-def _said(said: Said) -> dict[str, Any]:
-    source = said.source
-    return {
-        "plan": said.plan,
-        "source": {"name": source.name, "sequence": source.sequence, "signer": source.signer, "seen_at": source.seen_at}
-        if source
-        else None,
-    }
-
-
-def _words_said(said: Said) -> str:
-    plan, source = said.plan, said.source
-    ends = f"to {plan['end_date']} ({plan['end_basis']})" if plan["end_date"] else "open"
-    return "\n".join(
-        [
-            f"{plan['la_code']}  {plan['plan_type']} from {plan['start_date']}, {ends}",
-            f"  person:  {plan['given_name']} {plan['family_name']}, born {plan['date_of_birth']}, its id {plan['child_id']}",
-            f"  known:   since {plan['known_from']}",
-            f"  file:    {plan['source_file']}, line {plan['source_line']}",
-            f"  sent as: {source.name}, sequence {source.sequence}, signed by {source.signer}"
-            if source
-            else "  sent as: no file of that digest was merged",
-        ]
-    )
+    document = {"version": "1.0", "valid_on": valid_on, "known_at": known_at, "plans": [as_of.document(one) for one in found]}
+    context.emit("\n\n".join(map(as_of.words, found)) or "Nothing was known of an active plan on that day.", document)
 
 
 @register.command()

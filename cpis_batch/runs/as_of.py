@@ -115,3 +115,31 @@ def _of_person(table: pa.Table, number: NhsNumber) -> pa.Table:
 def _source(opened: Catalogue, digest: str) -> Arrival | None:
     """The arrival that was merged with these bytes."""
     return next(iter(opened.arrivals("digest = ? AND state = 'MERGED'", (digest,))), None)
+
+
+def document(said: Said) -> dict[str, Any]:
+    """One plan and its source, for JSON."""
+    source = said.source
+    return {
+        "plan": said.plan,
+        "source": {"name": source.name, "sequence": source.sequence, "signer": source.signer, "seen_at": source.seen_at}
+        if source
+        else None,
+    }
+
+
+def words(said: Said) -> str:
+    """One plan and its source, for people."""
+    plan, source = said.plan, said.source
+    ends = f"to {plan['end_date']} ({plan['end_basis']})" if plan["end_date"] else "open"
+    return "\n".join(
+        [
+            f"{plan['la_code']}  {plan['plan_type']} from {plan['start_date']}, {ends}",
+            f"  person:  {plan['given_name']} {plan['family_name']}, born {plan['date_of_birth']}, its id {plan['child_id']}",
+            f"  known:   since {plan['known_from']}",
+            f"  file:    {plan['source_file']}, line {plan['source_line']}",
+            f"  sent as: {source.name}, sequence {source.sequence}, signed by {source.signer}"
+            if source
+            else "  sent as: no file of that digest was merged",
+        ]
+    )
