@@ -145,6 +145,8 @@ def needs_a_person(document: dict[str, Any]) -> list[str]:
         words.append(
             f"IMBALANCE: {document['imbalance']} rows are unaccounted for. Send nothing; run: cpis-batch register verify"
         )
+    if document["commit"] and document["children"] is None:
+        words.append("a part of the register cannot be read: cpis-batch register verify")
     if document["holds"]:
         words.append(f"{document['holds']} held: cpis-batch holds list")
     if red := [la["code"] for la in document["las"] if la["lateness"] == Light.RED]:

@@ -166,7 +166,7 @@ class CommitHead(msgspec.Struct, frozen=True, kw_only=True):
     rules: str
     reference: str
     register_digest: str
-    children: int
+    children: int | None
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +178,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     program: str
     rules: str
     reference: str
-    children: int
+    children: int | None
     versions: tuple[LaVersion, ...] = ()
     balances: tuple[Balance, ...] = ()
     changes: tuple[ChangeCount, ...] = ()

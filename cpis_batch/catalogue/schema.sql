@@ -11,7 +11,7 @@ CREATE TABLE commits (
     rules TEXT NOT NULL,
     reference TEXT NOT NULL,
     register_digest TEXT NOT NULL,
-    children INTEGER NOT NULL
+    children INTEGER
 ) STRICT;
 
 -- SHA-256 over all that a commit wrote for good, and over the seal before it (seal.py).

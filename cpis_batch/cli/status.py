@@ -35,13 +35,14 @@ def status(context: Context, as_json: bool, everything: bool, check: bool) -> No
 def _words(document: dict[str, Any], needs: list[str], everything: bool) -> str:
     types = ", ".join(f"{count:,} {plan_type}" for plan_type, count in document["active"].items())
     files = ", ".join(f"{count:,} {state.lower()}" for state, count in sorted(document["files"].items()))
+    children = "uncounted" if document["children"] is None else f"{document['children']:,}"
     since = f", the oldest since {document['oldest_missing_since']}" if document["missing"] else ""
     lines = [
         f"{document['environment']} as at {document['at']}",
         f"commit {document['commit']} of {document['business_date']}, register {document['register_digest'][:16]}"
         if document["commit"]
         else "No file has been merged yet.",
-        f"{document['rows']:,} plans held, {document['children']:,} children with an active one: {types}",
+        f"{document['rows']:,} plans held, {children} children with an active one: {types}",
         f"{document['missing']:,} open plans left out of their authority's last full extract{since}",
         f"files: {files or 'none yet'}",
         f"balance: {'DOES NOT HOLD' if document['imbalance'] else 'holds'}; last release {document['last_release'] or 'none'}",

@@ -161,8 +161,9 @@ def _move(mailbox: Mailbox, folder: str, arrivals: list[Arrival]) -> list[tuple[
         lying = {entry.name: (entry.size, entry.modified_at.replace(microsecond=0)) for entry in mailbox.list(folder).entries}
         for arrival in arrivals:
             target = f"{folder.rpartition('/')[0]}/{'refused' if arrival.state is FileState.REFUSED else 'processed'}"
-            if arrival.name not in lying:
-                done.append((arrival.id, "gone"))
+            if arrival.name not in lying:  # taken away by its sender, unless a run moved it and was killed before it could say so
+                moved = mailbox.digest(target, arrival.name) == arrival.digest
+                done.append((arrival.id, target if moved else "gone"))
             elif lying[arrival.name] != (arrival.size, arrival.modified_at):
                 done.append((arrival.id, "replaced by its sender"))
             else:

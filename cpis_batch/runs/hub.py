@@ -24,7 +24,7 @@ from cpis_batch.config import Settings
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope import hub as hub_keys
 from cpis_batch.envelope.opening import GpgHome
-from cpis_batch.errors import ConfigFault, UsageFault
+from cpis_batch.errors import ConfigFault, StateFault, UsageFault
 from cpis_batch.intake.answering import RULES_VERSION
 from cpis_batch.keystore import MasterKey, load_master_key
 from cpis_batch.organisations import Organisations
@@ -33,7 +33,7 @@ from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.register import view
 from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import PartStore
-from cpis_batch.runs import lock
+from cpis_batch.runs import lock, log
 from cpis_batch.runs.la_night import start_worker
 from cpis_batch.runs.task import Keys, Rehearsed
 
@@ -77,12 +77,19 @@ class Hub:
         parts = [self.store.read(version.plans_part, columns) for _, version in sorted(versions.items())]
         return pa.concat_tables(parts) if parts else PLANS.empty_table().select(columns or PLANS.names)
 
-    def children(self, changed: Mapping[str, LaVersion] | None = None) -> int:
-        """How many children have an active plan; two LAs' plans for one child count once."""
+    def children(self, changed: Mapping[str, LaVersion] | None = None) -> int | None:
+        """How many children have an active plan; two LAs' plans for one child count once.
+
+        None, and no fault, where a part cannot be read: one LA's damaged part does not keep the others from being merged.
+        """
         head = self.catalogue.head()
         if head and not changed and head.business_date == self.business_date:
             return head.children  # reports and a release change no plan: to count anew would read every part again
-        return view.children(view.active(self.plans(changed, _COUNTED), self.business_date))
+        try:
+            return view.children(view.active(self.plans(changed, _COUNTED), self.business_date))
+        except StateFault as fault:
+            log.event("children not counted", fault=fault.message)
+            return None
 
     def commit(self, kind: str, *, forget: Iterable[Waiting] = (), **what: Any) -> CommitHead:
         """Make true `what` (fields of catalogue.records.Commit) in one transaction, with its provenance."""
@@ -145,21 +152,20 @@ def _hold_to_the_clock(head: CommitHead | None, business_date: date, now: dateti
 
 
 def tidy(hub: Hub) -> None:
-    """Remove what no commit names: half-written files of a killed run, parts that were replaced, sealed files never committed."""
+    """Remove what no commit names: half-written files of a killed run, parts that were replaced, sealed files never committed.
+
+    The archive is left alone: after the restoring of an older catalogue it may hold what no catalogue knows, and nobody else has.
+    """
     files.sweep(hub.home)
     GpgHome.sweep()
     in_use = hub.catalogue.parts_in_use()
     for part in (hub.home / "register").glob("*.parquet"):
         if part.stem not in in_use:
             part.unlink(missing_ok=True)
-    named = {
-        "outbox": {row["digest"] for row in hub.catalogue.table("SELECT digest FROM deliveries")},
-        "archive": {row["digest"] for row in hub.catalogue.table("SELECT digest FROM arrivals")},
-    }
-    for folder, digests in named.items():
-        for path in (hub.home / folder).glob(f"*{outbox.SUFFIX}"):
-            if path.stem not in digests:
-                path.unlink(missing_ok=True)
+    sent = {row["digest"] for row in hub.catalogue.table("SELECT digest FROM deliveries")}
+    for path in (hub.home / "outbox").glob(f"*{outbox.SUFFIX}"):
+        if path.stem not in sent:
+            path.unlink(missing_ok=True)
 
 
 def gpg_home(hub: Hub, since: date | None = None) -> GpgHome:

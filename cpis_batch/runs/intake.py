@@ -15,6 +15,7 @@ from typing import Any
 
 from cpis_batch import partners
 from cpis_batch.catalogue.records import Arrival, ChangeCount, CommitHead, Hold, Waiting
+from cpis_batch.delivery import outbox
 from cpis_batch.envelope.certificates import inspect
 from cpis_batch.errors import Bug, ConfigFault
 from cpis_batch.intake import findings, names
@@ -139,6 +140,7 @@ def settle(
         if one.fault:
             result.faults[one.la_code] = one
     result.head = _commit(hub, results, result.waiting)
+    _drop_halves(hub, result.waiting)
     return result
 
 
@@ -282,6 +284,14 @@ def _commit(hub: Hub, results: list[LaResult], waiting: list[Candidate]) -> Comm
     if new or (gone and head is None):
         hub.catalogue.wait_for(new, gone=gone)
     return head
+
+
+def _drop_halves(hub: Hub, waiting: list[Candidate]) -> None:
+    """Take files that may still be growing out of the archive again: they are fetched anew, and may be whole by then."""
+    for candidate in waiting:
+        digest = candidate.arrival.digest
+        if not hub.catalogue.arrivals("digest = ?", (digest,)):
+            (hub.home / "archive" / f"{digest}{outbox.SUFFIX}").unlink(missing_ok=True)
 
 
 def _waiting(candidate: Candidate) -> Waiting:
