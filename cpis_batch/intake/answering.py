@@ -12,11 +12,12 @@ from cpis_batch.intake import acknowledge, findings
 from cpis_batch.intake.acknowledge import Notice
 from cpis_batch.intake.check import Verdict
 from cpis_batch.intake.findings import Finding
-from cpis_batch.intake.rules import ALL, BY_CODE, Scope
+from cpis_batch.intake.rules import ALL, BY_CODE, Scope, across, columns
 from cpis_batch.register.judge import DELETE_UNKNOWN, PAST_RETENTION
 from cpis_batch.vocabulary import FileState, RecordOutcome, Severity
 
-RULES_VERSION = hashlib.sha256("\n".join(repr(rule) for rule in ALL).encode()).hexdigest()  # a commit names it (FAULTS F72)
+# What rows are judged by: the rules, and the SQL that makes the columns they look at. A commit names it (FAULTS F72).
+RULES_VERSION = hashlib.sha256("\n".join((*map(repr, ALL), columns.TYPED, across.COMPARED)).encode()).hexdigest()
 
 _OF_PASSED_OVER = {DELETE_UNKNOWN: findings.DELETE_UNKNOWN, PAST_RETENTION: findings.PAST_RETENTION}
 

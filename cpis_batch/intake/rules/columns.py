@@ -41,7 +41,7 @@ def _ymd(day: str) -> str:
 
 
 # From the rows as they were read (intake.records) to `rows`. Spaces around a value are no part of it, save in names.
-_TYPED = f"""
+TYPED = f"""
 WITH texts AS (
     SELECT line, damage, child_id, family_name, given_name, trim(nhs_number) AS nhs_number_text,
         replace(replace(nhs_number, ' ', ''), '-', '') AS nhs_digits, trim(plan_type) AS plan_type_text,
@@ -68,4 +68,4 @@ FROM typed
 def typed(read_rows: pa.Table, business_date: date) -> pa.Table:
     """The rows as they were read, with all the columns that rules speak of."""
     today = business_date.year * 10000 + business_date.month * 100 + business_date.day
-    return query(_TYPED, {"read_rows": read_rows}, {"today_ymd": today})
+    return query(TYPED, {"read_rows": read_rows}, {"today_ymd": today})
