@@ -9,13 +9,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import night
+from benchmarks import night, validation
 from benchmarks.page import page
 from cpis_batch.sandbox.volumes import choose, volumes
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 WORK = Path(__file__).parent.parent / "bench-work"
-QUICK_LAS, QUICK_SCALE = 6, 0.1
+QUICK_LAS, QUICK_SCALE, QUICK_ROWS = 6, 0.1, 2_000
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -24,17 +24,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a small England, one round: shows that it runs")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--page", type=Path, help="where to write the page; by default docs/performance.md, with --quick nowhere")
-    parser.add_argument("--work", type=Path, default=WORK, help="a folder to work in; what it holds is removed")
     given = parser.parse_args(arguments)
     load = os.getloadavg()[0]
     told = partial(print, file=sys.stderr, flush=True)
-    shutil.rmtree(given.work, ignore_errors=True)
+    shutil.rmtree(WORK, ignore_errors=True)
     las, scale, rounds = (choose(QUICK_LAS), QUICK_SCALE, 1) if given.quick else (tuple(volumes()), 1.0, given.rounds)
     try:
-        contest = night.run(given.work / "night", las=las, scale=scale, rounds=rounds, told=told)
+        contest = night.run(WORK / "night", las=las, scale=scale, rounds=rounds, told=told)
     finally:
-        shutil.rmtree(given.work, ignore_errors=True)
-    text = page([night.section(contest)], load)
+        shutil.rmtree(WORK, ignore_errors=True)
+    told(f"Validating {QUICK_ROWS if given.quick else validation.ROWS:,} rows...")
+    judged = validation.measure(QUICK_ROWS, repeats=1) if given.quick else validation.measure()
+    text = page([night.section(contest), validation.section(judged)], load)
     print(text)
     if target := given.page or (None if given.quick else PAGE):
         target.write_text(text, encoding="utf-8")
