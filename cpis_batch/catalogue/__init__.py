@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date, datetime
 from importlib import resources
 from pathlib import Path
@@ -60,14 +60,16 @@ class Catalogue:
             raise ConfigFault(
                 f"There is no catalogue at {path}.", "Name the home with --home or CPIS_HOME, or make one: cpis-batch init"
             )
-        with files.disk_faults(path):
+        with self._faults(), ExitStack() as if_not_opened:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-        self._db.row_factory = sqlite3.Row
-        with self._faults():
+            if_not_opened.callback(self._db.close)
+            self._db.row_factory = sqlite3.Row
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
                 self._db.execute(f"PRAGMA {pragma}")
             self._prepare(create)
-        path.chmod(0o600)
+            with files.disk_faults(path):
+                path.chmod(0o600)
+            if_not_opened.pop_all()
 
     def _prepare(self, create: bool) -> None:
         found = self._db.execute("PRAGMA user_version").fetchone()[0]
