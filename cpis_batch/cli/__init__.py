@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import sys
+from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -76,27 +79,35 @@ def cli(ctx: click.Context, home: Path, as_json: bool, now: datetime | None) -> 
 def main() -> None:
     """The entry point: run, and end with the published exit code."""
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys and plaintext
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as fault:
         fault.show()
         code = Exit.USAGE
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. Nothing half-done is left; run the same command again.", err=True)
+        _say("Interrupted. Nothing half-done is left; run the same command again.")
         code = Exit.INTERRUPTED
     except CpisError as fault:
-        click.echo(f"cpis-batch: {fault.message}", err=True)
-        if fault.advice:
-            click.echo(f"            {fault.advice}", err=True)
+        _say(f"cpis-batch: {fault.message}", *([f"            {fault.advice}"] if fault.advice else []))
         code = fault.exit_code
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - nobody reads any more; keep Python's own flush quiet
         code = Exit.DONE
     except Exception as fault:  # noqa: BLE001 - the text of a foreign exception may quote a record: it is never printed
-        click.echo(f"cpis-batch: a fault of the program itself, {place_of(fault)}.", err=True)
-        click.echo("            Nothing half-done is left. Report it with this line and the run's log.", err=True)
-        code = Exit.BUG
+        _say(
+            f"cpis-batch: a fault of the program itself, {place_of(fault)}.",
+            "            Nothing half-done is left. Report it with this line and the run's log.",
+        )
+        code = Exit.DISK if isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) else Exit.BUG
     finally:
         if "cpis_batch.engine" in sys.modules:
             sys.modules["cpis_batch.engine"].close()
     sys.exit(int(code or 0))
+
+
+def _say(*lines: str) -> None:
+    """Tell on stderr. Where that cannot be written either, the exit code still tells."""
+    with suppress(OSError):
+        for line in lines:
+            click.echo(line, err=True)
