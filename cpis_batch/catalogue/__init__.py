@@ -215,12 +215,12 @@ class Catalogue:
         with self._transaction() as db:
             db.executemany("UPDATE arrivals SET moved_to = ? WHERE id = ?", [(folder, arrival) for arrival, folder in moves])
 
-    def delivered(self, delivery_id: int, at: datetime) -> None:
-        """Record that a delivery was written, read back and found equal."""
+    def delivered(self, delivery_ids: Iterable[int], at: datetime) -> None:
+        """Record that deliveries were written, read back and found equal."""
         with self._transaction() as db:
-            db.execute(
+            db.executemany(
                 "UPDATE deliveries SET delivered_at = ?, attempts = attempts + 1, last_fault = NULL WHERE id = ?",
-                (text_of(at), delivery_id),
+                [(text_of(at), one) for one in delivery_ids],
             )
 
     def not_delivered(self, delivery_id: int, fault: str) -> None:

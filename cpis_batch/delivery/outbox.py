@@ -8,7 +8,7 @@ What goes to one folder goes in the order in which it was made; folders are serv
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -121,16 +121,23 @@ def publish(
         by_folder.setdefault(delivery.folder, []).append(delivery)
     delivered = 0
     failed: list[tuple[Delivery, str]] = []
-    for folder, putting in [(folder, threads.submit(put_all, folder)) for folder in by_folder.values()]:
-        for delivery, fault in zip(folder, putting.result(), strict=True):
-            if fault is None:
-                catalogue.delivered(delivery.id, now)
-                delivered += 1
-            else:
-                catalogue.not_delivered(delivery.id, fault)
-                failed.append((delivery, fault))
-            progress()
-    return Published(delivered, tuple(failed))
+    putting = {threads.submit(put_all, folder): folder for folder in by_folder.values()}
+    while putting:
+        done, _ = wait(putting, return_when=FIRST_COMPLETED)
+        standing: list[int] = []
+        try:
+            for future in done:
+                for delivery, fault in zip(putting.pop(future), future.result(), strict=True):
+                    if fault is None:
+                        standing.append(delivery.id)
+                    else:
+                        catalogue.not_delivered(delivery.id, fault)
+                        failed.append((delivery, fault))
+                    progress()
+        finally:
+            catalogue.delivered(standing, now)  # what ended while the last ones were recorded, in one transaction
+        delivered += len(standing)
+    return Published(delivered, tuple(sorted(failed, key=lambda one: one[0].id)))
 
 
 def _look(mailbox: Mailbox, delivery: Delivery) -> None:
