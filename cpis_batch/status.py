@@ -71,6 +71,7 @@ def status(catalogue: Catalogue, settings: Settings, partners: dict[str, Partner
         "uncollected_late": _late(catalogue, settings.warnings, partners, now),
         "imbalance": imbalance(catalogue),
         "last_release": catalogue.one("SELECT printf('%04dF%02d', year, number) FROM release_current"),
+        "unroutable": int(catalogue.one("SELECT unroutable FROM release_current") or 0),
         "last_run": last_run[0] if last_run else None,
     }
 
@@ -153,6 +154,8 @@ def needs_a_person(document: dict[str, Any]) -> list[str]:
         words.append(f"{len(red)} authorities late (red): {', '.join(red[:8])}{' ...' if len(red) > 8 else ''}")
     if document["undelivered"]:
         words.append(f"{document['undelivered']} not delivered: cpis-batch deliveries --undelivered")
+    if nowhere := document["unroutable"]:
+        words.append(f"{nowhere} plans lead to no CHIS unit and were sent to none: the log of the release says whose and why")
     if late := document["uncollected_late"]:
         words.append(f"{len(late)} CHIS files not collected: cpis-batch deliveries --uncollected")
     return words

@@ -20,6 +20,7 @@ from cpis_batch.extracts.schedule import Release
 from cpis_batch.organisations import ChisUnit
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.register import view
+from cpis_batch.runs import log
 from cpis_batch.runs.hub import Hub
 from cpis_batch.runs.intake import Progress, certificates_of, recipients
 from cpis_batch.status import imbalance
@@ -78,6 +79,9 @@ def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) 
         unroutable=routed.unroutable.num_rows,
     )
     hub.commit("RELEASE", deliveries=tuple(deliveries), release=release)
+    nowhere = routed.unroutable.group_by(["la_code", "reason"]).aggregate([([], "count_all")]).sort_by("la_code")
+    for row in nowhere.to_pylist():
+        log.event("plans that lead to no CHIS unit", la=row["la_code"], reason=row["reason"], plans=row["count_all"])
     return release
 
 

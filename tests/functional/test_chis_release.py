@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import UTC, date, datetime
 
 import pytest
@@ -36,6 +37,10 @@ def hub(tmp_path):
 def shown(rows: list[dict[str, str]]) -> dict[str, str]:
     """NHS number -> change, of an extract."""
     return {row["nhs_number"]: row["change"] for row in rows}
+
+
+def log_of(hub: Hub) -> list[str]:
+    return (hub.home / "logs" / f"{hub.now.date()}.jsonl").read_text().splitlines()
 
 
 def after_the_first_release(hub: Hub) -> Hub:
@@ -82,6 +87,10 @@ def test_rule_4_every_active_plan_is_in_an_extract_or_on_the_list_of_the_unrouta
     with hub.catalogue() as catalogue:
         (made,) = catalogue.releases()
     assert (made.active, made.sent, made.unroutable) == (3, 2, 1)
+    assert hub.run("nightly").exit_code is Exit.PERSON_NEEDED, "until a release sends them"
+    assert hub.status()["unroutable"] == 1
+    (told,) = (json.loads(line) for line in log_of(hub) if "no CHIS unit" in line)
+    assert (told["la"], told["reason"], told["plans"]) == (KENT, "LA_HAS_NO_UNIT", 1)
     assert hub.status()["imbalance"] == 0
     assert all(nhs(3) not in shown(rows) for unit in UNITS for rows in extracts(hub, unit))
 
@@ -94,6 +103,7 @@ def test_f54_what_could_not_be_routed_is_sent_once_the_reference_knows_where(hub
     hub.next_night(14)
     hub.run("nightly")
     assert shown(extracts(hub, KENT_AND_MEDWAY)[-1]) == {nhs(3): "NEW"}
+    assert hub.status()["unroutable"] == 0
 
 
 def test_f53_a_boundary_that_changes_ceases_the_child_in_one_unit_and_begins_it_in_the_other(hub):
