@@ -193,10 +193,11 @@ def _in_worker(common: Rehearsed, keys: Keys) -> None:
 
 
 @contextmanager
-def workers(hub: Hub, tasks: int, since: date | None = None) -> Iterator[Executor]:
+def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = False) -> Iterator[Executor]:
     """An executor whose workers hold the keys: processes (forkserver) where there is work for them, else this process.
 
-    `since` is the day of the oldest message that they are to open; without it, the business date.
+    `since` is the day of the oldest message that they are to open; without it, the business date. `apart` asks for processes
+    however little there is to do: what may kill its process is not to kill this one.
     """
     current = hub.hub_keys.current(hub.business_date)
     with gpg_home(hub, since) as opener:
@@ -211,7 +212,7 @@ def workers(hub: Hub, tasks: int, since: date | None = None) -> Iterator[Executo
         )
         keys = Keys(master=hub.master.key, signer=current.secret, current_hub=current.fingerprint, gpg_home=opener.path)
         count = min(hub.settings.intake.workers or os.cpu_count() or 1, tasks)
-        if tasks <= 2 or count == 1:
+        if not apart and (tasks <= 2 or count == 1):
             start_worker(common, keys)
             yield Inline()
             return

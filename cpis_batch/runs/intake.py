@@ -7,7 +7,9 @@ finds nothing to do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -17,7 +19,7 @@ from cpis_batch import partners
 from cpis_batch.catalogue.records import Arrival, ChangeCount, CommitHead, Hold, Waiting
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope.certificates import inspect
-from cpis_batch.errors import Bug, ConfigFault
+from cpis_batch.errors import Bug, ConfigFault, Exit
 from cpis_batch.intake import findings, names
 from cpis_batch.intake.acknowledge import Notice
 from cpis_batch.intake.collect import Collected, Trouble, inbound
@@ -124,10 +126,16 @@ def settle(
     tasks = _tasks(hub, files, decisions or {})
     results: list[LaResult] = []
     with workers(hub, len(tasks)) as executor:
-        running = {executor.submit(work, task): task for task in sorted(tasks, key=_size, reverse=True)}
+        running: list[Future[LaResult]] = []
+        with suppress(BrokenProcessPool):
+            running += (executor.submit(work, task) for task in sorted(tasks, key=_size, reverse=True))
         for done in as_completed(running):
+            if isinstance(done.exception(), BrokenProcessPool):
+                continue
             results.append(done.result())
             progress("checking and merging", len(results), len(tasks))
+    settled = {one.la_code for one in results}
+    results += (_apart(hub, task) for task in tasks if task.partner.code not in settled)
     results.sort(key=lambda one: one.la_code)
     _check(results)
     for one in results:
@@ -142,6 +150,16 @@ def settle(
     result.head = _commit(hub, results, result.waiting)
     _drop_halves(hub, result.waiting)
     return result
+
+
+def _apart(hub: Hub, task: LaTask) -> LaResult:
+    """One LA in a process of its own, after a worker was killed and took its pool with it: now it shows whose task kills."""
+    with workers(hub, 1, apart=True) as executor:
+        try:
+            return executor.submit(work, task).result()
+        except BrokenProcessPool:
+            why = "Its worker process was killed, perhaps by the system for want of memory."
+            return LaResult(task.partner.code, fault=why, fault_code=Exit.BUG)
 
 
 def first_seen(hub: Hub) -> dict[tuple[str, str, str, str], datetime]:
