@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 
 import jsonschema
 import pytest
 
 from cpis_batch import spec
+from cpis_batch.envelope.certificates import inspect
+from cpis_batch.envelope.desk import open_at_desk
+from cpis_batch.envelope.outcome import Unopened
 from cpis_batch.spec import table_schema
-from tests.builders import HACKNEY, nhs
-from tests.hub import Hub, plan_row
+from tests.builders import HACKNEY, KENT, nhs
+from tests.hub import Hub, keys, plan_row
 
 
 @pytest.fixture
@@ -93,3 +98,15 @@ def test_a_release_waives_only_what_it_was_asked_about(hub):
     hub.decide(brake["id"], release=True)
     assert len(hub.active()) == 10
     assert len(hub.acknowledgements()) == 2
+
+
+def test_f75_what_is_sent_opens_for_its_reader_alone_and_its_pages_load_nothing(tmp_path):
+    hub = Hub.make(tmp_path)
+    hub.drop(HACKNEY, [plan_row(1)])
+    hub.run()
+    (path,) = hub.outbound(HACKNEY)
+    senders = {inspect(hub.certificate).fingerprint: hub.certificate}
+    assert isinstance(open_at_desk(path.read_bytes(), secret=keys(KENT).secret, senders=senders), Unopened)
+    page = hub.unpacked(path, HACKNEY)["acknowledgement.html"].decode()
+    assert "default-src 'none'" in html.unescape(page)
+    assert not re.search(r"<(script|link|img|iframe|form)|url\(|https?://", page)

@@ -118,6 +118,13 @@ def test_a_file_that_is_wrong_as_a_whole_is_refused_with_its_cure(hub, spoilt, o
     assert list((hub.root / HACKNEY / "refused").iterdir())
 
 
+def test_f25_a_file_made_for_another_environment_and_sealed_again_to_this_hub_is_refused(hub):
+    answer = taken(hub, hub.sealed(extract(HACKNEY, ROWS, sequence=2, environment="LIVE"), HACKNEY))
+    assert (answer["file"]["state"], answer["file"]["outcome"]) == ("REFUSED", "CPF04")
+    assert "environment" in [fault["field"] for fault in answer["faults"]]
+    assert answer["records"] == []
+
+
 def test_a_byte_order_mark_is_let_in(hub):
     hub.put(HACKNEY, hub.name(HACKNEY, 2), hub.sealed(b"\xef\xbb\xbf" + GOOD, HACKNEY))
     hub.run()
