@@ -9,8 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from cpis_batch.business_time import days_between, text_of
+from cpis_batch.business_time import business_date, days_between, text_of
 from cpis_batch.catalogue import Catalogue
+from cpis_batch.catalogue.ledger import imbalance
 from cpis_batch.catalogue.records import LaVersion
 from cpis_batch.config import Settings, Warnings
 from cpis_batch.partners import Partner, PartnerKind
@@ -36,6 +37,7 @@ def status(catalogue: Catalogue, settings: Settings, partners: dict[str, Partner
     head = catalogue.head()
     versions = catalogue.las()
     las = [_la(version, partners.get(version.la_code), settings.warnings, now) for version in versions]
+    oldest = min((version.missing_since for version in versions if version.missing_since), default=None)
     seen = {version.la_code for version in versions}
     never = sorted(code for code, partner in partners.items() if partner.kind is PartnerKind.LA and code not in seen)
     las += [_never(partners[code]) for code in never]
@@ -57,7 +59,8 @@ def status(catalogue: Catalogue, settings: Settings, partners: dict[str, Partner
             "UCPP": sum(version.active_ucpp for version in versions),
         },
         "missing": sum(version.missing for version in versions),
-        "oldest_missing_since": min((version.missing_since for version in versions if version.missing_since), default=None),
+        "oldest_missing_since": oldest,
+        "oldest_missing_days": (business_date(now) - oldest).days if oldest else None,
         "las": sorted(las, key=lambda la: la["code"]),
         "files": {row["state"]: row["n"] for row in catalogue.table("SELECT state, count(*) AS n FROM arrivals GROUP BY state")},
         "waiting": len(catalogue.waiting()),
@@ -89,6 +92,7 @@ def _la(version: LaVersion, partner: Partner | None, warnings: Warnings, now: da
         "rows": version.row_count,
         "active": {"CPP": version.active_cpp, "LAC": version.active_lac, "UCPP": version.active_ucpp},
         "missing": version.missing,
+        "missing_since": version.missing_since,
     }
 
 
@@ -105,6 +109,7 @@ def _never(partner: Partner) -> dict[str, Any]:
         "rows": 0,
         "active": none,
         "missing": 0,
+        "missing_since": None,
     }
 
 
@@ -124,28 +129,11 @@ def _late(catalogue: Catalogue, warnings: Warnings, partners: dict[str, Partner]
     return found
 
 
-def imbalance(catalogue: Catalogue) -> int:
-    """Rows that appeared or vanished unaccounted for, over all commits and against what stands now; 0 where all is well."""
-    within = catalogue.one("SELECT coalesce(sum(abs(opening + new + reopened - deleted - erased - closing)), 0) FROM balances")
-    between = catalogue.one(
-        "SELECT coalesce(sum(abs(opening - before)), 0) FROM (SELECT opening, lag(closing, 1, 0)"
-        " OVER (PARTITION BY la_code, plan_type ORDER BY commit_id) AS before FROM balances)"
-    )
-    standing = catalogue.one(
-        "SELECT coalesce(sum(abs(row_count - coalesce((SELECT sum(closing) FROM balances AS b"
-        " WHERE b.la_code = v.la_code AND b.commit_id = v.commit_id), 0))), 0) FROM la_current AS v"
-    )
-    release = catalogue.one("SELECT coalesce(sum(abs(active - sent - unroutable)), 0) FROM releases")
-    return int(within) + int(between) + int(standing) + int(release)
-
-
 def needs_a_person(document: dict[str, Any]) -> list[str]:
     """What in a status somebody has to look at, in words; empty where all is well."""
     words = []
     if document["imbalance"]:
-        words.append(
-            f"IMBALANCE: {document['imbalance']} rows are unaccounted for. Send nothing; run: cpis-batch register verify"
-        )
+        words.append(f"IMBALANCE: {document['imbalance']} rows are unaccounted for. Nothing is sent: cpis-batch ledger show")
     if document["commit"] and document["children"] is None:
         words.append("a part of the register cannot be read: cpis-batch register verify")
     if document["holds"]:

@@ -80,6 +80,10 @@ class Change(StrEnum):
     MISSING = "MISSING"
 
 
+# The changes that replace what PLANS said of a plan: the version before goes to the history.
+CLOSES = (Change.AMENDED, Change.ENDED, Change.RESUMED, Change.DELETED, Change.AGED_OUT)
+
+
 class MessageType(StrEnum):
     """CP-ISMessageType: the messages that an LA is sent."""
 

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from cpis_batch.business_time import text_of
+from cpis_batch.catalogue import ledger
 from cpis_batch.catalogue.database import values_of
 from cpis_batch.catalogue.reading import Reading
 from cpis_batch.catalogue.records import Commit, CommitHead, Hold, Waiting
 from cpis_batch.catalogue.seal import seal_of
+from cpis_batch.errors import Bug
 from cpis_batch.register.digest import register_digest
 
 FILE_NAME = "catalogue.sqlite"
@@ -23,7 +25,10 @@ class Catalogue(Reading):
     """The catalogue of a home: what is true, and the only way to make more of it true."""
 
     def commit(self, commit: Commit, *, forget: Iterable[Waiting] = ()) -> CommitHead:
-        """Make `commit` true, whole or not at all; its head. `forget` are files no longer waited for."""
+        """Make `commit` true, whole or not at all; its head. Bug where it would not balance.
+
+        `forget` are files no longer waited for.
+        """
         with self._transaction() as db:
             parent = db.execute("SELECT max(id) FROM commits").fetchone()[0]
             digests = {v.la_code: v.logical_digest for v in (*self.las(), *commit.versions)}
@@ -62,12 +67,24 @@ class Catalogue(Reading):
                 self._insert("event_parts", part, commit_id=head.id)
             if commit.release:
                 self._insert("releases", commit.release, commit_id=head.id)
+            for line in commit.release_balances:
+                self._insert("release_balances", line, commit_id=head.id)
+            self._hold_to_the_ledger(head.id)
             before = db.execute("SELECT seal FROM seals WHERE commit_id = ?", (parent,)).fetchone()
             seal = seal_of(db, head.id, before[0] if before else "")
             db.execute("INSERT INTO seals (commit_id, seal) VALUES (?, ?)", (head.id, seal))
             for file in forget:
                 self._forget(file)
         return head
+
+    def _hold_to_the_ledger(self, commit_id: int) -> None:
+        if amiss := ledger.differences(self, commit_id):
+            one = amiss[0]
+            of = " ".join(part for part in (one.la_code, one.plan_type) if part)
+            raise Bug(
+                f"The ledger would not balance: {one.what}, {of}: {one.rows:,}. {len(amiss):,} differences in all.",
+                "Nothing was committed. Keep the home as it is and report this line as a fault of the program.",
+            )
 
     def _decide(self, hold: Hold) -> None:
         self._db.execute(

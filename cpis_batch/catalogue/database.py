@@ -16,7 +16,7 @@ from cpis_batch import files
 from cpis_batch.business_time import text_of
 from cpis_batch.errors import ConfigFault, DiskFault, StateFault
 
-_VERSION = 1
+_VERSION = 2
 _Row = TypeVar("_Row", bound=msgspec.Struct)
 
 
@@ -25,11 +25,13 @@ def _plain(value: Any) -> Any:
         return text_of(value)
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, msgspec.Struct):
+        return msgspec.json.encode(value).decode()
     return value
 
 
 def values_of(record: msgspec.Struct) -> dict[str, Any]:
-    """A record as SQLite takes it: instants and dates as text."""
+    """A record as SQLite takes it: instants and dates as text, a record within it as JSON."""
     return {name: _plain(getattr(record, name)) for name in record.__struct_fields__}
 
 
@@ -106,10 +108,16 @@ class Database:
         columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)
         self._db.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", values)
 
-    def _rows(self, kind: type[_Row], sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[_Row]:
+    def _rows(
+        self, kind: type[_Row], sql: str, parameters: Sequence[Any] | dict[str, Any] = (), *, json: Sequence[str] = ()
+    ) -> list[_Row]:
+        """The rows of a query as records of a kind; the columns named in `json` hold records as JSON."""
         with self._faults(), closing(self._db.execute(sql, parameters)) as cursor:
             names = [column[0] for column in cursor.description]
-            return [msgspec.convert(dict(zip(names, row, strict=True)), kind) for row in cursor]
+            found = [dict(zip(names, row, strict=True)) for row in cursor]
+            for row in found:
+                row |= {name: msgspec.json.decode(row[name]) for name in json if row[name] is not None}
+            return [msgspec.convert(row, kind) for row in found]
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
         """The single value of a query, None where there is no row: for counts and heads."""
@@ -117,7 +125,7 @@ class Database:
             row = self._db.execute(sql, parameters).fetchone()
         return row[0] if row else None
 
-    def table(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def table(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query as dictionaries: for readers that show lists."""
         with self._faults():
             return [dict(row) for row in self._db.execute(sql, parameters)]

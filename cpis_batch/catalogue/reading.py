@@ -77,11 +77,12 @@ class Reading(Database):
 
     def holds(self, *, open_only: bool = True) -> list[Hold]:
         """Holds, oldest first."""
-        return self._rows(Hold, f"SELECT * FROM holds {'WHERE decision IS NULL' if open_only else ''} ORDER BY id")
+        where = "WHERE decision IS NULL" if open_only else ""
+        return self._rows(Hold, f"SELECT * FROM holds {where} ORDER BY id", json=["would"])
 
     def hold(self, hold_id: int) -> Hold | None:
         """One hold."""
-        found = self._rows(Hold, "SELECT * FROM holds WHERE id = ?", (hold_id,))
+        found = self._rows(Hold, "SELECT * FROM holds WHERE id = ?", (hold_id,), json=["would"])
         return found[0] if found else None
 
     def deliveries(self, where: str = "TRUE", parameters: Sequence[Any] = ()) -> list[Delivery]:

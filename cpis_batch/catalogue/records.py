@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState
+from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, PlanType
 
 
 class LaVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,14 +75,34 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     kind: str | None = None
     extracted_at: datetime | None = None
     signer: str | None = None
+    records: int | None = None
     records_loaded: int | None = None
     records_rejected: int | None = None
     records_warned: int | None = None
     moved_to: str | None = None
 
 
+class WouldChange(msgspec.Struct, frozen=True):
+    """How many plans of a type a held file would change in one way."""
+
+    plan_type: str
+    change: str
+    plans: int
+
+
+class Would(msgspec.Struct, frozen=True, kw_only=True):
+    """What the release of a held file would do: plans by type and change, the active before and after. As it was held."""
+
+    changes: tuple[WouldChange, ...]
+    active_before: dict[PlanType, int]
+    active_after: dict[PlanType, int]
+
+
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits for a person (BRAKE, RESET, CONFLICT), for another file (GAP), or behind a conflict (PARTNER_HELD)."""
+    """What waits for a person (BRAKE, RESET, CONFLICT), for another file (GAP), or behind a conflict (PARTNER_HELD).
+
+    `would` is None for a conflict, which changes no plan by itself.
+    """
 
     id: int = 0
     arrival_id: int
@@ -90,6 +110,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     detail: str
     made_at: datetime
+    would: Would | None = None
     decision: str | None = None
     decided_at: datetime | None = None
     decided_by: str | None = None
@@ -151,6 +172,16 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     unroutable: int
 
 
+class ReleaseBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """active = sent + unroutable, of one LA and plan type in one release; `sent` are distinct plans in the files as sealed."""
+
+    la_code: str
+    plan_type: str
+    active: int
+    sent: int
+    unroutable: int
+
+
 class CommitHead(msgspec.Struct, frozen=True, kw_only=True):
     """The head of a commit: its place in the line of commits, when, for which business date, and by what.
 
@@ -189,3 +220,4 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: tuple[Delivery, ...] = ()
     event_parts: tuple[EventPart, ...] = ()
     release: Release | None = None
+    release_balances: tuple[ReleaseBalance, ...] = ()

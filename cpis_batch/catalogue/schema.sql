@@ -60,6 +60,7 @@ CREATE TABLE balances (
     closing INTEGER NOT NULL,
     PRIMARY KEY (commit_id, la_code, plan_type)
 ) STRICT;
+CREATE INDEX balances_by_la ON balances (la_code, plan_type, commit_id, closing);
 
 -- What a commit did to the plans of one LA, counted by kind of change (vocabulary.Change; CONFIRMED is not told).
 CREATE TABLE changes (
@@ -89,6 +90,7 @@ CREATE TABLE arrivals (
     kind TEXT,
     extracted_at TEXT,
     signer TEXT,
+    records INTEGER, -- rows of the text, counted by themselves; null where they were not looked at
     records_loaded INTEGER,
     records_rejected INTEGER,
     records_warned INTEGER,
@@ -119,6 +121,7 @@ CREATE TABLE holds (
     reason TEXT NOT NULL CHECK (reason IN ('BRAKE', 'GAP', 'RESET', 'CONFLICT', 'PARTNER_HELD')),
     detail TEXT NOT NULL,
     made_at TEXT NOT NULL,
+    would TEXT, -- what a release would do, as JSON (records.Would), as things stood when it was held
     decision TEXT CHECK (decision IN ('RELEASED', 'REFUSED', 'OVERTAKEN')),
     decided_at TEXT,
     decided_by TEXT,
@@ -174,6 +177,17 @@ CREATE TABLE releases (
     sent INTEGER NOT NULL,
     unroutable INTEGER NOT NULL,
     PRIMARY KEY (year, number)
+) STRICT;
+
+-- active = sent + unroutable, by release, LA and plan type: recounted from the plans, the sealed files and the list.
+CREATE TABLE release_balances (
+    commit_id INTEGER NOT NULL REFERENCES commits (id),
+    la_code TEXT NOT NULL,
+    plan_type TEXT NOT NULL,
+    active INTEGER NOT NULL,
+    sent INTEGER NOT NULL,
+    unroutable INTEGER NOT NULL,
+    PRIMARY KEY (commit_id, la_code, plan_type)
 ) STRICT;
 
 CREATE TABLE runs (

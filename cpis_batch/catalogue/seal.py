@@ -14,7 +14,7 @@ import msgspec
 
 _OF_ARRIVAL = (
     "id, partner, mailbox, folder, name, digest, size, modified_at, seen_at, state, file_outcome, code, epoch, sequence, kind,"
-    " extracted_at, signer, records_loaded, records_rejected, records_warned"
+    " extracted_at, signer, records, records_loaded, records_rejected, records_warned"
 )
 _OF_DELIVERY = "id, arrival_id, partner, kind, purpose, agreement, mailbox, folder, name, digest, size, record_count, made_at"
 _WRITTEN = (
@@ -26,6 +26,7 @@ _WRITTEN = (
     f"SELECT {_OF_DELIVERY} FROM deliveries WHERE commit_id = :commit ORDER BY id",
     "SELECT * FROM event_parts WHERE commit_id = :commit ORDER BY month",
     "SELECT * FROM releases WHERE commit_id = :commit ORDER BY year, number",
+    "SELECT * FROM release_balances WHERE commit_id = :commit ORDER BY la_code, plan_type",
 )
 
 

@@ -27,6 +27,7 @@ _COMMANDS = {
     "files": ("status", "Every file seen and what became of it."),
     "deliveries": ("deliveries", "What was sent to whom; resend."),
     "holds": ("holds", "What is held, why, and the decision on it."),
+    "ledger": ("ledger", "Where every plan, row and file of a night went; whether it adds up."),
     "register": ("register", "Look into the register, verify it, rebuild it."),
     "keys": ("keys", "Make, list, import and check keys."),
     "rules": ("rules", "The rules that rows and files are held to."),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from cpis_batch.cli.context import Context, table
+
+if TYPE_CHECKING:
+    from cpis_batch.catalogue.records import Hold
 
 
 @click.group()
@@ -52,12 +57,29 @@ def show(context: Context, number: int, as_json: bool) -> None:
         f"  why:   {hold.detail}",
         f"  file:  {arrival.name}, sequence {arrival.sequence}, {arrival.size:,} bytes",
         "  none of its rows is applied while it is held",
+        *would_words(hold),
     ]
     if hold.decision:
         lines.append(f"  decided by {hold.decided_by}: {hold.decision_reason}")
     else:
         lines.append(f"  next:  cpis-batch holds release {hold.id} --by NAME --reason TEXT    (or: holds refuse)")
     context.emit("\n".join(lines), {"version": "1.0", "hold": hold, "file": arrival})
+
+
+def would_words(hold: Hold) -> list[str]:
+    """What a release would do, as counts of plans; for a hold that is decided, what was told before the decision."""
+    if hold.would is None:
+        return (
+            ["  on release: this file stays refused; the authority's later files are taken again"]
+            if hold.decision is None
+            else []
+        )
+    told = [(change.plan_type, change.change, change.plans) for change in hold.would.changes]
+    before, after = hold.would.active_before, hold.would.active_after
+    active = [(str(kind), before[kind], after.get(kind, 0), after.get(kind, 0) - before[kind]) for kind in sorted(before)]
+    words = table(("type", "change", "plans"), list(told)) or "no plan would change"
+    lines = [words, table(("type", "active before", "active after", "difference"), list(active))]
+    return ["  on release, as things stood when it was held:", *(f"    {line}" for block in lines for line in block.splitlines())]
 
 
 def _decision(function: click.decorators.FC) -> click.decorators.FC:
@@ -97,8 +119,10 @@ def _decide(context: Context, number: int, *, release: bool, by: str, reason: st
     ):
         hold = decide.open_hold(hub, number)
         if dry_run:
-            words = f"Hold {number} ({hold.partner}, {hold.reason}) would be {what}d: {hold.detail}"
-            context.emit(words, {"version": "1.0", "would": what, "hold": hold})
+            words = [f"Hold {number} ({hold.partner}, {hold.reason}) would be {what}d: {hold.detail}"]
+            context.emit(
+                "\n".join(words + (would_words(hold) if release else [])), {"version": "1.0", "would": what, "hold": hold}
+            )
             return
         done = decide.decide(hub, servers, number, release=release, by=by, reason=reason)
     files = [file_outcome(arrival) for arrival in done.arrivals]

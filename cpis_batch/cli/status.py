@@ -36,7 +36,7 @@ def _words(document: dict[str, Any], needs: list[str], everything: bool) -> str:
     types = ", ".join(f"{count:,} {plan_type}" for plan_type, count in document["active"].items())
     files = ", ".join(f"{count:,} {state.lower()}" for state, count in sorted(document["files"].items()))
     children = "uncounted" if document["children"] is None else f"{document['children']:,}"
-    since = f", the oldest since {document['oldest_missing_since']}" if document["missing"] else ""
+    since = f", the oldest for {document['oldest_missing_days']} days" if document["missing"] else ""
     lines = [
         f"{document['environment']} as at {document['at']}",
         f"commit {document['commit']} of {document['business_date']}, register {document['register_digest'][:16]}"
@@ -51,11 +51,10 @@ def _words(document: dict[str, Any], needs: list[str], everything: bool) -> str:
     late = [la for la in document["las"] if la["lateness"] != "GREEN"]
     shown = document["las"] if everything else sorted(late, key=lambda la: -(la["age_days"] or 9999))[:_SHOWN]
     if shown:
-        rows: list[tuple[object, ...]] = [
-            (la["code"], la["name"], la["last_file_at"] or "never", la["age_days"], la["lateness"], la["rows"], la["missing"])
-            for la in shown
-        ]
-        lines += ["", table(("code", "authority", "last file", "days", "light", "plans", "missing"), rows)]
+        columns = ("code", "name", "last_file_at", "age_days", "lateness", "rows", "missing", "missing_since")
+        told = [la | {"last_file_at": la["last_file_at"] or "never"} for la in shown]
+        headings = ("code", "authority", "last file", "days", "light", "plans", "missing", "since")
+        lines += ["", table(headings, [tuple(la[name] for name in columns) for la in told])]
     if len(late) > len(shown):
         lines.append(f"... and {len(late) - len(shown)} more that are late: --all")
     lines += ["", *(f"! {need}" for need in needs)] if needs else ["", "Nothing needs a person."]

@@ -19,6 +19,7 @@ from cpis_batch.errors import Bug
 from cpis_batch.extracts.batches import batches
 from cpis_batch.extracts.chis import EXTRACT, FORMAT, VERSION
 from cpis_batch.extracts.routing import Reference, route
+from cpis_batch.register import predicates
 from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import ExtractChange
 
@@ -40,11 +41,27 @@ _AMISS = {
         FROM before ANTI JOIN sent USING ({_PLAN})
         ANTI JOIN (FROM sent WHERE change = '{ExtractChange.CHANGED}') AS changed USING ({_PERSON})""",
 }
+# active = sent + unroutable, of each authority and plan type; `sent` counts distinct plans.
+RELEASE_BALANCE = pa.schema(
+    [
+        pa.field("la_code", pa.string(), nullable=False),
+        pa.field("plan_type", pa.string(), nullable=False),
+        *(pa.field(name, pa.int64(), nullable=False) for name in ("active", "sent", "unroutable")),
+    ]
+)
 _CEASED = f"change = '{ExtractChange.CEASED}'"
 
 
+def read_back(files: Mapping[str, bytes]) -> pa.Table:
+    """The rows of the files (plaintext by recipient), each with the unit that it is about to be sealed for (SENT).
+
+    Bug where a file does not read as an extract.
+    """
+    return pa.concat_tables([_NOTHING, *(_rows(unit, data) for unit, data in files.items())])
+
+
 def check_recipients(
-    files: Mapping[str, bytes],
+    sent: pa.Table,
     active: pa.Table,
     persons: pa.Table,
     reference: Reference,
@@ -53,11 +70,10 @@ def check_recipients(
     on: date,
     policy: Literal["first", "all"] = "first",
 ) -> None:
-    """Hold the files (plaintext by recipient) against the register (as `routing.route` takes it) and the release before.
+    """Hold the files (`read_back`) against the register (as `routing.route` takes it) and the release before.
 
     Bug, naming units and counts and no row, on the first kind of mismatch (F20).
     """
-    sent = pa.concat_tables([_NOTHING, *(_rows(unit, data) for unit, data in files.items())])
     due = route(active, persons, reference, on=on, policy=policy).rows
     before = EXTRACT.empty_table() if previous is None else previous
     amiss: dict[str, list[str]] = {what: [] for what in _AMISS}
@@ -77,18 +93,32 @@ def check_recipients(
             raise Bug(f"CHIS extracts: {what}: {', '.join(units)}.", _ADVICE)
 
 
-def check_balance(active: pa.Table, extract: pa.Table, unroutable: pa.Table) -> None:
-    """Hold that active rows = distinct rows in the extracts + unroutable rows (DESIGN, rule 4); Bug with the three counts."""
-    shown = query(
-        f"""SELECT DISTINCT la_code, nhs_number, plan_type, start_date FROM extract
-            WHERE NOT {_CEASED}""",
-        {"extract": extract},
-    ).num_rows
-    if active.num_rows != shown + unroutable.num_rows:
-        raise Bug(
-            f"CHIS extracts: {active.num_rows:,} active rows, but {shown:,} in extracts and {unroutable.num_rows:,} unroutable.",
-            _ADVICE,
-        )
+def release_balance(plans: pa.Table, sent: pa.Table, unroutable: pa.Table, *, on: date) -> pa.Table:
+    """active = distinct plans in the files + unroutable plans, by authority and plan type (DESIGN, rule 4): RELEASE_BALANCE.
+
+    `plans` is the register (PLANS), of which the active ones on the day `on` are found here by themselves; `sent` as by
+    `read_back`; `unroutable` (routing.UNROUTABLE). Bug with the counts where one does not hold.
+    """
+    balances = query(
+        f"""
+        WITH counted AS (
+            SELECT la_code, plan_type, count(*) AS active, 0 AS sent, 0 AS unroutable
+            FROM plans WHERE {predicates.active("plans", "$on")} GROUP BY ALL
+            UNION ALL
+            SELECT la_code, plan_type, 0, count(DISTINCT (nhs_number, start_date)), 0 FROM sent WHERE NOT {_CEASED} GROUP BY ALL
+            UNION ALL
+            SELECT la_code, plan_type, 0, 0, count(*) FROM nowhere GROUP BY ALL)
+        SELECT la_code, plan_type, sum(active) AS active, sum(sent) AS sent, sum(unroutable) AS unroutable
+        FROM counted GROUP BY ALL ORDER BY ALL
+        """,
+        {"plans": plans, "sent": sent, "nowhere": unroutable},
+        {"on": on},
+    ).cast(RELEASE_BALANCE)
+    amiss = [line for line in balances.to_pylist() if line["active"] != line["sent"] + line["unroutable"]]
+    if amiss:
+        words = "{la_code} {plan_type} has {active:,} active plans, but {sent:,} in extracts and {unroutable:,} unroutable"
+        raise Bug(f"CHIS extracts: {words.format(**amiss[0])}; {len(amiss):,} such differences.", _ADVICE)
+    return balances
 
 
 def _rows(unit: str, data: bytes) -> pa.Table:

@@ -87,6 +87,7 @@ class Verdict:
     outcomes: pa.Table
     rejected: pa.Table
     file_outcome: FileOutcome
+    records: int | None = None  # rows of the text, counted by other means than those of the reader (accounts)
 
 
 def check(reading: Reading, context: CheckContext) -> Verdict:

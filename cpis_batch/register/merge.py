@@ -28,7 +28,7 @@ from cpis_batch.register.history import deleted_keys
 from cpis_batch.register.judge import FACTS, Judged, afterwards, judge
 from cpis_batch.register.pairing import PERSON_AND_TYPE, PLAN, keys, pair
 from cpis_batch.register.schema import ACCEPTED, CHANGES, HISTORY, PLANS
-from cpis_batch.vocabulary import Change, ExtractKind
+from cpis_batch.vocabulary import CLOSES, Change, ExtractKind
 
 RETENTION_DAYS = 365  # DESIGN, section 3; a home may set another in [retention]
 
@@ -64,7 +64,6 @@ class Merged:
     passed_over: pa.Table
 
 
-_VERSIONED = [Change.AMENDED, Change.ENDED, Change.RESUMED, Change.DELETED, Change.AGED_OUT]
 _TAKEN_IN = [Change.NEW, Change.REOPENED]
 
 
@@ -107,7 +106,7 @@ def merge(
     merged = _merged(before, said, after, judged, rejected, facts, now)
     changes = _changes(merged, before, said, after, judged, business_date)
 
-    versioned = pc.is_in(judged.change, pa.array(_VERSIONED))
+    versioned = pc.is_in(judged.change, pa.array(CLOSES))
     closed = before.append_column("known_to", pa.repeat(now, len(versioned))).append_column("change", judged.change)
     passed_over = pa.table([said["line"], judged.passed_over], names=PASSED_OVER.names)
     leaves = pc.or_(judged.has(Change.DELETED), pc.is_valid(judged.passed_over))
@@ -157,7 +156,7 @@ def _merged(
 ) -> pa.Table:
     """The plan of every pair as it stands from now on, those that leave the register included."""
     spoken, extracted_on = pc.is_valid(said["line"]), pa.scalar(facts.extracted_on)
-    altered = pc.is_in(judged.change, pa.array([*_VERSIONED, *_TAKEN_IN]))
+    altered = pc.is_in(judged.change, pa.array([*CLOSES, *_TAKEN_IN]))
     restated = pc.and_(altered, spoken)  # it stands as this file has it, else as it stood
     confirmed_on = pc.max_element_wise(before["last_confirmed_on"], extracted_on)
     untouched = pc.and_(pc.is_null(judged.change), pc.invert(pc.or_(spoken, rejected)))

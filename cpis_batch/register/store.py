@@ -28,7 +28,7 @@ _ADVICE = "Run: cpis-batch register verify; then restore the part from a backup,
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part that stands on disk, durable: the SHA-256 of its bytes, its rows and its size in bytes."""
+    """A part that stands on disk, durable: the SHA-256 of its bytes, the rows in them, and its size in bytes."""
 
     digest: str
     rows: int
@@ -63,7 +63,9 @@ class PartStore:
             ),
         )
         data = buffer.getvalue()
-        return Part(files.write_named_by_content(self._folder, data, SUFFIX), table.num_rows, len(data))
+        with self._opened(data) as part:  # what was written, not what was given
+            rows = part.metadata.num_rows
+        return Part(files.write_named_by_content(self._folder, data, SUFFIX), rows, len(data))
 
     def read(self, digest: str, columns: Sequence[str] | None = None) -> pa.Table:
         """The table of the part `digest`, or some columns of it in the order asked.
@@ -73,13 +75,16 @@ class PartStore:
         """
         name = f"register/{digest}{SUFFIX}"
         data = self._bytes(digest, name)
-        properties = self._crypto.file_decryption_properties(encryption.KmsConnectionConfig())
         try:
-            with pq.ParquetFile(pa.BufferReader(data), decryption_properties=properties) as part:
+            with self._opened(data) as part:
                 return part.read(columns=None if columns is None else list(columns), use_threads=False)
         except (pa.ArrowException, OSError):
             # from None: a message of the library may quote what it read
             raise StateFault(f"{name} is whole, and yet cannot be read as encrypted Parquet.", _ADVICE) from None
+
+    def _opened(self, data: bytes) -> pq.ParquetFile:
+        properties = self._crypto.file_decryption_properties(encryption.KmsConnectionConfig())
+        return pq.ParquetFile(pa.BufferReader(data), decryption_properties=properties)
 
     def _bytes(self, digest: str, name: str) -> bytes:
         try:

@@ -11,9 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpis_batch.register.schema import HISTORY, KEY, PLANS
-from cpis_batch.vocabulary import Change
-
-_CLOSES = (Change.AMENDED, Change.ENDED, Change.RESUMED, Change.DELETED, Change.AGED_OUT)
+from cpis_batch.vocabulary import CLOSES
 
 
 def faults_of_plans(plans: pa.Table, la_code: str) -> list[str]:
@@ -35,7 +33,7 @@ def faults_of_history(history: pa.Table, la_code: str) -> list[str]:
     found = _faults(history, la_code, (*KEY, "known_from", "known_to"))
     if pc.any(pc.greater(history["known_from"], history["known_to"])).as_py():
         found.append("a version was replaced before it was known")
-    if not pc.all(pc.is_in(history["change"], pa.array([str(change) for change in _CLOSES])), min_count=0).as_py():
+    if not pc.all(pc.is_in(history["change"], pa.array([str(change) for change in CLOSES])), min_count=0).as_py():
         found.append("a version was replaced by no known change")
     return found
 

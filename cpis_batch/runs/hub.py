@@ -15,16 +15,17 @@ from typing import Any, ParamSpec, TypeVar
 
 import pyarrow as pa
 
-from cpis_batch import __version__, catalogue, config, files, partners
+from cpis_batch import __version__, accounts, catalogue, config, files, partners
 from cpis_batch.business_time import business_date as date_in_england
 from cpis_batch.business_time import text_of
 from cpis_batch.catalogue import Catalogue
+from cpis_batch.catalogue.ledger import imbalance
 from cpis_batch.catalogue.records import Commit, CommitHead, LaVersion, Waiting
 from cpis_batch.config import Settings
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope import hub as hub_keys
 from cpis_batch.envelope.opening import GpgHome
-from cpis_batch.errors import ConfigFault, StateFault, UsageFault
+from cpis_batch.errors import Bug, ConfigFault, StateFault, UsageFault
 from cpis_batch.intake.answering import RULES_VERSION
 from cpis_batch.keystore import MasterKey, load_master_key
 from cpis_batch.organisations import Organisations
@@ -74,7 +75,10 @@ class Hub:
     def plans(self, changed: Mapping[str, LaVersion] | None = None, columns: list[str] | None = None) -> pa.Table:
         """The plans of all LAs (PLANS), as committed or as they will be with the `changed` LAs."""
         versions = {version.la_code: version for version in self.catalogue.las()} | dict(changed or {})
-        parts = [self.store.read(version.plans_part, columns) for _, version in sorted(versions.items())]
+        parts = []
+        for code, version in sorted(versions.items()):
+            parts.append(self.store.read(version.plans_part, columns))
+            accounts.check_count(f"The plans of {code}", version.row_count, parts[-1].num_rows)
         return pa.concat_tables(parts) if parts else PLANS.empty_table().select(columns or PLANS.names)
 
     def children(self, changed: Mapping[str, LaVersion] | None = None) -> int | None:
@@ -149,6 +153,13 @@ def _hold_to_the_clock(head: CommitHead | None, business_date: date, now: dateti
             f"The business date {business_date} lies before that of the last commit, {head.business_date}.",
             "Leave --date out: today's run takes everything that is still to be taken.",
         )
+
+
+def hold_to_the_ledger(opened_catalogue: Catalogue) -> None:
+    """Stop what would send anything while the ledger does not balance (DESIGN, rule 4). Bug, with where to look."""
+    if amiss := imbalance(opened_catalogue):
+        why = f"The ledger does not balance: {amiss:,} rows are unaccounted for. Nothing is sent."
+        raise Bug(why, "See which, and report them: cpis-batch ledger show")
 
 
 def tidy(hub: Hub) -> None:

@@ -19,7 +19,7 @@ from cpis_batch import partners
 from cpis_batch.catalogue.records import Arrival, ChangeCount, CommitHead, Hold, Waiting
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope.certificates import inspect
-from cpis_batch.errors import Bug, ConfigFault, Exit
+from cpis_batch.errors import ConfigFault, Exit
 from cpis_batch.intake import findings, names
 from cpis_batch.intake.acknowledge import Notice
 from cpis_batch.intake.collect import Collected, Trouble, inbound
@@ -136,8 +136,8 @@ def settle(
             progress("checking and merging", len(results), len(tasks))
     settled = {one.la_code for one in results}
     results += (_apart(hub, task) for task in tasks if task.partner.code not in settled)
-    results.sort(key=lambda one: one.la_code)
-    _check(results)
+    asked = {task.partner.code: task for task in tasks}
+    results = sorted((accounted(asked[one.la_code], one) for one in results), key=lambda one: one.la_code)
     for one in results:
         result.arrivals += one.arrivals + one.settled
         result.holds += one.holds
@@ -267,15 +267,26 @@ def _key_notices(hub: Hub, certificates: dict[str, bytes]) -> tuple[Notice, ...]
     return tuple(found)
 
 
-def _check(results: list[LaResult]) -> None:
-    """Stop before the commit where the balance of an LA does not hold."""
-    for one in results:
-        for line in one.balances:
-            if line.opening + line.new + line.reopened - line.deleted - line.erased != line.closing:
-                raise Bug(
-                    f"The balance of {line.la_code} {line.plan_type} does not hold: rows would appear or vanish.",
-                    "Nothing was committed. Keep the home as it is and report this line.",
-                )
+def accounted(task: LaTask, result: LaResult) -> LaResult:
+    """The result, if every file of the task came to one end, every end has one answer, and the plans balance; else a fault.
+
+    Every file is an arrival, settled, waited for, or held as it was; every final one has one acknowledgement.
+    """
+    if result.fault:
+        return result
+    ends = [arrival.id for arrival in (*result.arrivals, *result.settled)] + [one.arrival.id for one in result.waiting]
+    still = {candidate.arrival.id for candidate in task.candidates if candidate.hold} - set(ends)
+    answered = [delivery.arrival_id for delivery in result.deliveries if delivery.kind == "ACKNOWLEDGEMENT"]
+    final = [arrival.id for arrival in (*result.arrivals, *result.settled) if arrival.file_outcome]
+    if sorted([*ends, *still]) != sorted(candidate.arrival.id for candidate in task.candidates):
+        why = "A file of it came to no end, or to two."
+    elif sorted(one for one in answered if one is not None) != sorted(final):
+        why = "A file of it has no acknowledgement, or two."
+    elif any(one.opening + one.new + one.reopened - one.deleted - one.erased != one.closing for one in result.balances):
+        why = "Its balance does not hold: plans would appear or vanish."
+    else:
+        return result
+    return LaResult(result.la_code, fault=why, fault_code=Exit.BUG)
 
 
 def _commit(hub: Hub, results: list[LaResult], waiting: list[Candidate]) -> CommitHead | None:

@@ -12,7 +12,8 @@ from datetime import datetime
 import msgspec
 import pyarrow as pa
 
-from cpis_batch.catalogue.records import Arrival, Balance, Hold
+from cpis_batch import accounts
+from cpis_batch.catalogue.records import Arrival, Balance, Hold, Would, WouldChange
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope.opening import open_message
 from cpis_batch.envelope.outcome import Opened, Refusal, Unopened
@@ -58,6 +59,7 @@ class Evening:
         self.merged = dict(task.merged)
         self.plans = self.store.read(task.version.plans_part) if task.version else PLANS.empty_table()
         self.opening = self.plans
+        accounts.check_count("The part as it was written", task.version.row_count if task.version else 0, self.plans.num_rows)
         self.past = (
             self.store.read(task.version.history_part) if task.version and task.version.history_part else HISTORY.empty_table()
         )
@@ -217,7 +219,9 @@ class Evening:
     def apply(self, merged: merge.Merged) -> None:
         """Take a merge's result for the LA's state."""
         self.plans = merged.plans
+        kept = self.past.num_rows + merged.closed.num_rows
         self.past = history.append(self.past, merged.closed)
+        accounts.check_count("The history", kept, self.past.num_rows)
         self.changes.append(merged.changes)
         self.touched = True
 
@@ -231,14 +235,32 @@ class Evening:
             self.result.decided.append(before if before.decision else overtaken(before, self.common.now))
         else:
             self.result.arrivals.append(arrival)
-        self.result.holds.append(self.new_hold(found.candidate, reason, " ".join(words)))
+        self.result.holds.append(self.new_hold(found.candidate, reason, " ".join(words), self.would(found)))
         if reason not in found.candidate.told:
             self.answer(found.candidate, arrival, None, found.verdict, holds=words, held_for=reason, notices=found.notices)
 
-    def new_hold(self, candidate: Candidate, reason: str, detail: str) -> Hold:
+    def new_hold(self, candidate: Candidate, reason: str, detail: str, would: Would | None = None) -> Hold:
         """A hold's line."""
         return Hold(
-            arrival_id=candidate.arrival.id, partner=self.task.partner.code, reason=reason, detail=detail, made_at=self.common.now
+            arrival_id=candidate.arrival.id,
+            partner=self.task.partner.code,
+            reason=reason,
+            detail=detail,
+            made_at=self.common.now,
+            would=would,
+        )
+
+    def would(self, found: Readable) -> Would:
+        """What the file would do to the LA's plans as they stand after this evening, if a person released it."""
+        of_file = {"la_code": self.task.partner.code, "digest": found.candidate.arrival.digest}
+        merged = la_part.merged(self.plans, self.past, found.verdict, found.header, common=self.common, **of_file)
+        today = self.common.business_date
+        counts = merged.changes.group_by(["plan_type", "change"]).aggregate([([], "count_all")])
+        told = counts.sort_by([("plan_type", "ascending"), ("change", "ascending")]).to_pylist()
+        return Would(
+            changes=tuple(WouldChange(row["plan_type"], row["change"], row["count_all"]) for row in told),
+            active_before=view.by_type(view.active(self.plans, today)),
+            active_after=view.by_type(view.active(merged.plans, today)),
         )
 
     def finish(
@@ -293,6 +315,7 @@ class Evening:
             arrival = msgspec.structs.replace(
                 arrival,
                 code=arrival.code or answering.refusal_code(verdict),
+                records=verdict.records,
                 records_loaded=(verdict.accepted.num_rows if loaded else 0) if final else None,
                 records_rejected=verdict.outcomes.num_rows - (verdict.accepted.num_rows if loaded else 0) if final else None,
                 records_warned=answering.rows_warned(verdict),
@@ -368,11 +391,15 @@ class Evening:
     def write(self) -> None:
         """Write the parts, recount everything from them, and hold the balance."""
         assert self.version is not None
+        plans = self.store.write(self.plans)
+        past = self.store.write(self.past) if self.past.num_rows else None
         self.result.version = msgspec.structs.replace(
             la_part.recounted(self.version, self.plans, self.common.business_date),
-            plans_part=self.store.write(self.plans).digest,
-            history_part=self.store.write(self.past).digest if self.past.num_rows else None,
+            plans_part=plans.digest,
+            history_part=past.digest if past else None,
         )
+        accounts.check_count("The part of the plans", self.plans.num_rows, plans.rows)
+        accounts.check_count("The part of the history", self.past.num_rows, past.rows if past else 0)
         changes = pa.concat_tables(self.changes)
         self.result.balances = tuple(
             msgspec.convert(row, Balance)

@@ -5,11 +5,13 @@ Tables and values in, tables and values out. Who opens a file, and who writes a 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import msgspec
 import pyarrow as pa
 
+from cpis_batch import accounts
 from cpis_batch.business_time import business_date as date_in_england
 from cpis_batch.catalogue.records import LaVersion
 from cpis_batch.intake.check import CheckContext, Verdict, check
@@ -23,15 +25,21 @@ from cpis_batch.vocabulary import ExtractKind, PlanType
 
 
 def judged(plaintext: bytes, la_code: str, common: Rehearsed) -> Verdict:
-    """A file's text held to the rules, on the business date of `common`."""
+    """A file's text held to the rules, on the business date of `common`. Bug where a row of it has no outcome, or two."""
     context = CheckContext(la_code=la_code, environment=common.environment, business_date=common.business_date)
-    return check(read_extract(plaintext, line_bytes=common.limits.line_bytes), context)
+    verdict = check(read_extract(plaintext, line_bytes=common.limits.line_bytes), context)
+    if verdict.header is None:
+        return verdict  # its rows were not looked at
+    return replace(verdict, records=accounts.check_rows(plaintext, verdict.outcomes, verdict.accepted))
 
 
 def merged(
     plans: pa.Table, history: pa.Table, verdict: Verdict, header: Header, *, la_code: str, digest: str, common: Rehearsed
 ) -> Merged:
-    """What a readable file (the one with this SHA-256) makes of the LA's PLANS and HISTORY, known at the `now` of `common`."""
+    """What a readable file (the one with this SHA-256) makes of the LA's PLANS and HISTORY, known at the `now` of `common`.
+
+    Bug where an accepted row, or a version that was replaced, went nowhere.
+    """
     facts = merge.ExtractFacts(
         la_code=la_code,
         kind=header.kind,
@@ -39,7 +47,7 @@ def merged(
         source_file=digest,
         rejected=verdict.rejected,
     )
-    return merge.merge(
+    result = merge.merge(
         plans,
         verdict.accepted,
         facts,
@@ -48,6 +56,8 @@ def merged(
         known_at=common.now,
         retention_days=common.retention_days,
     )
+    accounts.check_merge(verdict.accepted, result.changes, result.passed_over, result.closed)
+    return result
 
 
 def version_after(

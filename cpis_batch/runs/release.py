@@ -7,23 +7,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
-from cpis_batch.catalogue.records import Delivery
+from cpis_batch import accounts
+from cpis_batch.catalogue.records import Delivery, ReleaseBalance
 from cpis_batch.catalogue.records import Release as Released
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope.sealing import seal
-from cpis_batch.errors import Bug, ConfigFault
+from cpis_batch.errors import ConfigFault
 from cpis_batch.extracts import chis, manifest, routing, schedule
-from cpis_batch.extracts.recipients import check_balance, check_recipients
+from cpis_batch.extracts.recipients import check_recipients, read_back, release_balance
 from cpis_batch.extracts.schedule import Release
 from cpis_batch.organisations import ChisUnit
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.register import view
 from cpis_batch.runs import log
-from cpis_batch.runs.hub import Hub
+from cpis_batch.runs.hub import Hub, hold_to_the_ledger
 from cpis_batch.runs.intake import Progress, certificates_of, recipients
-from cpis_batch.status import imbalance
 
 PURPOSE = "0-19 services of the recipient's area: which of its children have an active plan"
 
@@ -34,25 +35,27 @@ def run(hub: Hub, progress: Progress = lambda *_: None) -> Released | None:
     due = schedule.due(hub.business_date, hub.settings.extracts.fortnight_anchor, before[-1].starts if before else None)
     if due is None or hub.catalogue.head() is None:
         return None
-    if amiss := imbalance(hub.catalogue):
-        raise Bug(f"The ledger does not balance by {amiss} rows. Nothing is released.", "Run: cpis-batch register verify")
+    hold_to_the_ledger(hub.catalogue)
     return _release(hub, due, before[-1] if before else None, progress)
 
 
 def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) -> Released:
-    active = view.active(hub.plans(), hub.business_date)
+    plans = hub.plans()
+    active = view.active(plans, hub.business_date)
     persons = routing.PERSONS.empty_table()  # demographics will fill it: practice and residence come from the trace
     reference, policy = hub.organisations.routing_reference(), hub.settings.extracts.policy
     previous = hub.store.read(last.rows_part) if last else None
     routed = routing.route(active, persons, reference, on=hub.business_date, policy=policy)
     la_state = _la_state(hub)
     extract = chis.build(routed.rows, previous, la_state)
-    check_balance(active, extract, routed.unroutable)
 
     units = {unit.code: unit for unit in hub.organisations.units_on(hub.business_date)}
     tables = chis.by_unit(extract, units)
     files = {unit: chis.unit_csv(table) for unit, table in tables.items()}
-    check_recipients(files, active, persons, reference, previous, on=hub.business_date, policy=policy)
+    sent = read_back(files)
+    check_recipients(sent, active, persons, reference, previous, on=hub.business_date, policy=policy)
+    rows = release_balance(plans, sent, routed.unroutable, on=hub.business_date).to_pylist()
+    balances = tuple(msgspec.convert(row, ReleaseBalance) for row in rows)
 
     parties = {partner.code: partner for partner in hub.under_agreement(PartnerKind.CHIS)}
     without = sorted(unit for unit in files if unit not in parties and (tables[unit].num_rows or unit in units))
@@ -72,17 +75,23 @@ def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) 
         sequence=sequence,
         starts=due.fortnight.starts,
         caught_up=" ".join(missed.label for missed in due.missed),
-        rows_part=hub.store.write(extract).digest,
-        unroutable_part=hub.store.write(routed.unroutable).digest,
-        active=active.num_rows,
-        sent=active.num_rows - routed.unroutable.num_rows,
-        unroutable=routed.unroutable.num_rows,
+        rows_part=_written(hub, extract, "The part of the extracts' rows"),
+        unroutable_part=_written(hub, routed.unroutable, "The part of the unroutable rows"),
+        active=sum(line.active for line in balances),
+        sent=sum(line.sent for line in balances),
+        unroutable=sum(line.unroutable for line in balances),
     )
-    hub.commit("RELEASE", deliveries=tuple(deliveries), release=release)
+    hub.commit("RELEASE", deliveries=tuple(deliveries), release=release, release_balances=balances)
     nowhere = routed.unroutable.group_by(["la_code", "reason"]).aggregate([([], "count_all")]).sort_by("la_code")
     for row in nowhere.to_pylist():
         log.event("plans that lead to no CHIS unit", la=row["la_code"], reason=row["reason"], plans=row["count_all"])
     return release
+
+
+def _written(hub: Hub, table: pa.Table, what: str) -> str:
+    part = hub.store.write(table)
+    accounts.check_count(what, table.num_rows, part.rows)
+    return part.digest
 
 
 def _la_state(hub: Hub) -> pa.Table:

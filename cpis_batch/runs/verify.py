@@ -16,6 +16,7 @@ import pyarrow as pa
 from cpis_batch import catalogue, config, files
 from cpis_batch.access.schema import EVENTS, REPORT
 from cpis_batch.catalogue import Catalogue
+from cpis_batch.catalogue.ledger import imbalance
 from cpis_batch.catalogue.records import CommitHead, LaVersion
 from cpis_batch.delivery import outbox
 from cpis_batch.errors import Exit, StateFault
@@ -29,7 +30,6 @@ from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import SUFFIX, PartStore
 from cpis_batch.register.verify import faults_of_history, faults_of_plans
 from cpis_batch.runs import la_part, lock, reports
-from cpis_batch.status import imbalance
 
 Progress = Callable[[str, int, int], None]  # stage, done, of
 

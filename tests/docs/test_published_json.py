@@ -1,20 +1,22 @@
-"""`status --json` and `run --json` are what specs/status and specs/run say: no field more, none less."""
+"""`status --json`, `run --json` and `ledger show --json` are what specs/ says: no field more, none less."""
 
 from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from typing import Any
 
 import msgspec
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
+from cpis_batch import ledger
 from tests.builders import HACKNEY, KENT
 from tests.docs.papers import ROOT
 from tests.hub import NATIONAL, Hub, plan_row
 
-KINDS = ("status", "run")
+KINDS = ("status", "run", "ledger")
 _UPLOAD_CUT_OFF = -40
 
 
@@ -95,6 +97,12 @@ def test_nights_of_every_kind_are_told_as_published(tmp_path):
     assert {one["light"] for one in status["uncollected_late"]} == {"RED"}
     assert {la["lateness"] for la in status["las"]} == {"RED"}
     hold("run", hub.run("fortnightly").document)
+    with hub.catalogue() as catalogue:
+        hold("ledger", ledger.ledger(catalogue))
+        hold("ledger", ledger.ledger(catalogue, date(2026, 11, 20), HACKNEY))
+        catalogue.table("UPDATE balances SET new = new + 1 WHERE plan_type = 'LAC' RETURNING 1")
+        assert ledger.ledger(catalogue)["differences"]
+        hold("ledger", ledger.ledger(catalogue))
 
 
 @pytest.mark.parametrize("kind", KINDS)

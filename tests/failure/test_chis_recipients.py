@@ -11,7 +11,7 @@ from cpis_batch import organisations
 from cpis_batch.csv_text import to_csv
 from cpis_batch.errors import Bug, Exit
 from cpis_batch.extracts import chis
-from cpis_batch.extracts.recipients import check_balance, check_recipients
+from cpis_batch.extracts.recipients import check_recipients, read_back, release_balance
 from cpis_batch.extracts.routing import PERSONS, route
 from cpis_batch.nhs_number import numbers_for_tests
 
@@ -31,6 +31,7 @@ def plans(*rows: tuple[str, str]) -> pa.Table:
             "nhs_number": [child for _, child in rows],
             "plan_type": ["CPP"] * count,
             "start_date": pa.array([date(2026, 1, 1)] * count, pa.date32()),
+            "end_date": pa.nulls(count, pa.date32()),
             "date_of_birth": pa.array([date(2019, 1, 1)] * count, pa.date32()),
         }
     )
@@ -53,7 +54,7 @@ def release(rows: pa.Table) -> dict[str, bytes]:
 
 
 def check(files: dict[str, bytes], active: pa.Table = ACTIVE, previous: pa.Table | None = None) -> None:
-    check_recipients(files, active, NOBODY, REFERENCE, previous, on=ON)
+    check_recipients(read_back(files), active, NOBODY, REFERENCE, previous, on=ON)
 
 
 def refused(files: dict[str, bytes], match: str, active: pa.Table = ACTIVE, previous: pa.Table | None = None) -> str:
@@ -147,7 +148,13 @@ def test_the_balance_counts_a_plan_once_however_many_units_have_it():
     elsewhere = rows.set_column(0, "chis_code", pa.array(["OTHER"] * rows.num_rows)).cast(chis.EXTRACT)
     twice = pa.concat_tables([rows, elsewhere])
     active = pa.concat_tables([ACTIVE, plans((CUMBRIA, CHILDREN[7]))])
-    check_balance(active, twice, routed.unroutable)
+    sent = read_back({unit: chis.unit_csv(rows) for unit, rows in chis.split(twice).items()})
+    counted = release_balance(active, sent, routed.unroutable, on=ON).to_pylist()
+    assert [tuple(line.values()) for line in counted] == [
+        (HACKNEY, "CPP", 3, 3, 0),
+        (CUMBRIA, "CPP", 1, 0, 1),
+        (KENT, "CPP", 3, 3, 0),
+    ]
 
 
 @pytest.mark.parametrize("lost", ["extract", "unroutable"])
@@ -156,5 +163,6 @@ def test_f54_a_row_in_neither_list_stops_the_release(lost):
     routed = route(active, NOBODY, REFERENCE, on=ON)
     rows, unroutable = chis.build(routed.rows, None, STATE), routed.unroutable
     rows, unroutable = (rows.slice(1), unroutable) if lost == "extract" else (rows, unroutable.slice(1))
-    with pytest.raises(Bug, match="7 active rows"):
-        check_balance(active, rows, unroutable)
+    sent = read_back({unit: chis.unit_csv(rows) for unit, rows in chis.split(rows).items()})
+    with pytest.raises(Bug, match=r"E[0-9]{8} CPP has [13] active plans, but [02] in extracts"):
+        release_balance(active, sent, unroutable, on=ON)

@@ -10,7 +10,7 @@ import pytest
 
 from cpis_batch.errors import Bug, Exit
 from cpis_batch.extracts import chis, routing
-from cpis_batch.extracts.recipients import check_recipients
+from cpis_batch.extracts.recipients import check_recipients, read_back
 from cpis_batch.extracts.schedule import fortnight_of
 from cpis_batch.register import view
 from cpis_batch.runs.hub import opened
@@ -164,10 +164,10 @@ def test_f20_the_files_that_were_sent_swapped_would_have_stopped_the_release(hub
             "previous": None,
             "on": hub.now.date(),
         }
-    check_recipients(files, **facts)
+    check_recipients(read_back(files), **facts)
     swapped = files | {NORTH_EAST_LONDON: files[KENT_AND_MEDWAY], KENT_AND_MEDWAY: files[NORTH_EAST_LONDON]}
     with pytest.raises(Bug, match="does not route to this unit"):
-        check_recipients(swapped, **facts)
+        check_recipients(read_back(swapped), **facts)
 
 
 def test_f20_what_is_sealed_for_a_unit_opens_with_that_unit_s_key_alone(hub):
@@ -180,7 +180,7 @@ def test_f20_what_is_sealed_for_a_unit_opens_with_that_unit_s_key_alone(hub):
                 hub.opened(path, other)
 
 
-def test_a_ledger_that_does_not_balance_stops_the_release_and_not_the_answers(hub):
+def test_a_ledger_that_does_not_balance_stops_all_that_would_be_sent(hub):
     hub.drop(HACKNEY, [plan_row(1)])
     hub.run()
     with hub.catalogue() as catalogue:
@@ -188,9 +188,16 @@ def test_a_ledger_that_does_not_balance_stops_the_release_and_not_the_answers(hu
     hub.drop(KENT, [plan_row(3)])
     night = hub.run("nightly")
     assert night.exit_code is Exit.BUG
-    assert "verify" in night.stopped["release"].advice
-    assert hub.acknowledgement(KENT)["file"]["outcome"] == "CPF02"
+    assert set(night.stopped) == {"access reports", "release", "deliveries"}
+    assert "ledger show" in night.stopped["release"].advice
+    assert (night.delivered, hub.acknowledgements(KENT)) == (0, [])
     assert not any(hub.outbound(unit) for unit in UNITS)
+    with hub.catalogue() as catalogue:
+        catalogue.table(
+            "UPDATE balances SET closing = closing - 1 WHERE plan_type = 'CPP' AND la_code = ? RETURNING 1", (HACKNEY,)
+        )
+    assert hub.run("nightly").exit_code is Exit.DONE
+    assert hub.acknowledgement(KENT)["file"]["outcome"] == "CPF02", "what was not sent is sent once it balances again"
 
 
 @pytest.mark.parametrize("lacking", ["agreement", "certificate", "partner"])

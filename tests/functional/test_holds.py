@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from cpis_batch import partners
 from cpis_batch.errors import UsageFault
 from tests.builders import HACKNEY, KENT, nhs
+from tests.commands import told, typed
 from tests.hub import Hub, plan_row
 
 EVERYONE = [plan_row(child) for child in range(1, 41)]
@@ -85,6 +87,30 @@ def test_f41_even_a_released_truncated_extract_ends_no_plan(hub):
     answer = hub.acknowledgement()
     assert {plan["child_id"] for plan in answer["missing"]} == {f"LC-{child:06d}" for child in range(26, 41)}
     assert hub.status()["missing"] == 15
+
+
+def test_what_a_release_would_do_is_told_as_counts_before_it_is_done(hub):
+    hub.drop(HACKNEY, [plan_row(child, end="2026-11-18") for child in range(1, 16)] + EVERYONE[15:30] + [plan_row(60, "LAC")])
+    hub.run()
+    would = told(hub, "holds", "show", str(the_hold(hub)))["hold"]["would"]
+    counts = {(one["plan_type"], one["change"]): one["plans"] for one in would["changes"]}
+    assert counts == {("CPP", "CONFIRMED"): 15, ("CPP", "ENDED"): 15, ("CPP", "MISSING"): 10, ("LAC", "NEW"): 1}
+    assert would["active_before"] == {"CPP": 40, "LAC": 0, "UCPP": 0}
+    assert would["active_after"] == {"CPP": 25, "LAC": 1, "UCPP": 0}
+    words = typed(hub, "holds", "show", str(the_hold(hub))).stdout
+    assert re.search(r"CPP +ENDED +15", words)
+    assert re.search(r"CPP +40 +25 +-15", words)
+    rehearsed = typed(hub, "holds", "release", str(the_hold(hub)), "--by", "J. Okafor", "--reason", "asked", "--dry-run").stdout
+    assert re.search(r"CPP +ENDED +15", rehearsed)
+    hub.decide(the_hold(hub), release=True)
+    assert len(hub.active()) == 26, "and so it came"
+
+
+def test_a_conflict_changes_no_plan_by_itself_and_says_what_a_release_means(hub):
+    hub.drop(HACKNEY, EVERYONE[:39], sequence=1)
+    hub.run()
+    assert held(hub) == ["CONFLICT"]
+    assert "later files are taken again" in typed(hub, "holds", "show", str(the_hold(hub))).stdout
 
 
 def test_a_first_file_is_exempt_however_large_or_empty(hub):
