@@ -40,13 +40,12 @@ _QUESTIONS = {
         SELECT commit_id, partner AS la_code, NULL AS plan_type, records - records_loaded - records_rejected AS rows
         FROM arrivals WHERE state <> 'HELD' AND records IS NOT NULL AND records_loaded IS NOT NULL""",
     "a file in its final state without an acknowledgement": """
-        SELECT a.commit_id, a.partner AS la_code, NULL AS plan_type, 1 - count(d.id) AS rows
-        FROM arrivals AS a LEFT JOIN deliveries AS d ON d.arrival_id = a.id AND d.kind = 'ACKNOWLEDGEMENT'
-        WHERE a.state <> 'HELD' GROUP BY a.id""",
+        SELECT commit_id, partner AS la_code, NULL AS plan_type, 1 AS rows FROM arrivals AS a
+        WHERE state <> 'HELD' AND NOT EXISTS (
+            SELECT 1 FROM deliveries AS d WHERE d.arrival_id = a.id AND d.kind = 'ACKNOWLEDGEMENT')""",
     "a file that is held and waits for nothing": """
-        SELECT commit_id, partner AS la_code, NULL AS plan_type, 1 - min(1, (
-            SELECT count(*) FROM holds AS h WHERE h.arrival_id = a.id AND decision IS NULL)) AS rows
-        FROM arrivals AS a WHERE state = 'HELD'""",
+        SELECT commit_id, partner AS la_code, NULL AS plan_type, 1 AS rows FROM arrivals AS a
+        WHERE state = 'HELD' AND NOT EXISTS (SELECT 1 FROM holds AS h WHERE h.arrival_id = a.id AND decision IS NULL)""",
     "active plans that were neither sent nor listed as unroutable": """
         SELECT commit_id, la_code, plan_type, active - sent - unroutable AS rows FROM release_balances""",
     "a release that is not the sum of its authorities": """

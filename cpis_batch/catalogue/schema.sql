@@ -60,7 +60,7 @@ CREATE TABLE balances (
     closing INTEGER NOT NULL,
     PRIMARY KEY (commit_id, la_code, plan_type)
 ) STRICT;
-CREATE INDEX balances_by_la ON balances (la_code, plan_type, commit_id, closing);
+CREATE INDEX balances_by_la ON balances (la_code, plan_type, commit_id);
 
 -- What a commit did to the plans of one LA, counted by kind of change (vocabulary.Change; CONFIRMED is not told).
 CREATE TABLE changes (

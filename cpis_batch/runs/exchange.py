@@ -15,7 +15,7 @@ from cpis_batch.exchange.mailbox import Mailbox
 from cpis_batch.intake import collect
 from cpis_batch.intake.collect import Collected, Trouble
 from cpis_batch.partners import Partner
-from cpis_batch.runs.hub import Hub, hold_to_the_ledger
+from cpis_batch.runs.hub import Hub
 from cpis_batch.vocabulary import FileState
 
 
@@ -120,7 +120,7 @@ class Servers:
 
     def deliver(self, progress: Callable[[int], None] = lambda _: None) -> tuple[int, dict[str, str]]:
         """Deliver all that is due: how many, and what failed by name of the file. Bug while the ledger does not balance."""
-        hold_to_the_ledger(self.hub.catalogue)
+        self.hub.hold_to_the_ledger()
         delivered = 0
         failed: dict[str, str] = {}
         due = self.hub.catalogue.deliveries("delivered_at IS NULL")

@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -80,6 +81,20 @@ class Hub:
             parts.append(self.store.read(version.plans_part, columns))
             accounts.check_count(f"The plans of {code}", version.row_count, parts[-1].num_rows)
         return pa.concat_tables(parts) if parts else PLANS.empty_table().select(columns or PLANS.names)
+
+    @cached_property
+    def unbalanced(self) -> int:
+        """How much of the ledger was unaccounted for when the run first asked; each commit since is balanced in itself.
+
+        Asked of the whole catalogue once a run: it takes 0.3 s for each year of nights (measured).
+        """
+        return imbalance(self.catalogue)
+
+    def hold_to_the_ledger(self) -> None:
+        """Stop what would send anything while the ledger does not balance (DESIGN, rule 4). Bug, with where to look."""
+        if self.unbalanced:
+            why = f"The ledger does not balance: {self.unbalanced:,} rows are unaccounted for. Nothing is sent."
+            raise Bug(why, "See which, and report them: cpis-batch ledger show")
 
     def children(self, changed: Mapping[str, LaVersion] | None = None) -> int | None:
         """How many children have an active plan; two LAs' plans for one child count once.
@@ -153,13 +168,6 @@ def _hold_to_the_clock(head: CommitHead | None, business_date: date, now: dateti
             f"The business date {business_date} lies before that of the last commit, {head.business_date}.",
             "Leave --date out: today's run takes everything that is still to be taken.",
         )
-
-
-def hold_to_the_ledger(opened_catalogue: Catalogue) -> None:
-    """Stop what would send anything while the ledger does not balance (DESIGN, rule 4). Bug, with where to look."""
-    if amiss := imbalance(opened_catalogue):
-        why = f"The ledger does not balance: {amiss:,} rows are unaccounted for. Nothing is sent."
-        raise Bug(why, "See which, and report them: cpis-batch ledger show")
 
 
 def tidy(hub: Hub) -> None:

@@ -23,7 +23,7 @@ from cpis_batch.errors import Bug, CpisError, DiskFault, Exit, HostKeyFault, pla
 from cpis_batch.intake.collect import Trouble
 from cpis_batch.runs import intake, log, release, reports
 from cpis_batch.runs.exchange import Servers
-from cpis_batch.runs.hub import Hub, hold_to_the_ledger, opened
+from cpis_batch.runs.hub import Hub, opened
 from cpis_batch.status import needs_a_person, status
 from cpis_batch.vocabulary import FileState
 
@@ -170,7 +170,7 @@ def _intake(hub: Hub, servers: Servers, night: Night, progress: intake.Progress)
 def _nightly(hub: Hub, servers: Servers, night: Night, progress: intake.Progress) -> None:
     _intake(hub, servers, night, progress)
     with _apart(night, "access reports"):
-        hold_to_the_ledger(hub.catalogue)
+        hub.hold_to_the_ledger()
         night.reports = reports.run(hub, servers, progress)
     _fortnightly(hub, servers, night, progress)
 

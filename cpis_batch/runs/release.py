@@ -23,7 +23,7 @@ from cpis_batch.organisations import ChisUnit
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.register import view
 from cpis_batch.runs import log
-from cpis_batch.runs.hub import Hub, hold_to_the_ledger
+from cpis_batch.runs.hub import Hub
 from cpis_batch.runs.intake import Progress, certificates_of, recipients
 
 PURPOSE = "0-19 services of the recipient's area: which of its children have an active plan"
@@ -35,7 +35,7 @@ def run(hub: Hub, progress: Progress = lambda *_: None) -> Released | None:
     due = schedule.due(hub.business_date, hub.settings.extracts.fortnight_anchor, before[-1].starts if before else None)
     if due is None or hub.catalogue.head() is None:
         return None
-    hold_to_the_ledger(hub.catalogue)
+    hub.hold_to_the_ledger()
     return _release(hub, due, before[-1] if before else None, progress)
 
 
