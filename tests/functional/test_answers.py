@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from datetime import timedelta
 
 import jsonschema
 import pytest
@@ -58,20 +59,32 @@ def test_what_a_partner_wrote_stays_text_on_the_page(hub):
     assert "Content-Security-Policy" in page
 
 
-def test_the_missing_are_listed_by_the_authority_s_own_id_until_they_come_back(hub):
+@pytest.mark.parametrize("then", ["comes back", "ends", "is deleted", "ends by a delta"])
+def test_the_missing_are_listed_by_the_authority_s_own_id_until_they_come_back_end_or_are_deleted(hub, then):
     everyone = [plan_row(child) for child in range(1, 21)]
     hub.drop(rows=everyone)
     hub.run()
-    for _ in range(2):
-        hub.next_night()
+    hub.next_night()
+    since = (hub.now - timedelta(hours=3)).date()
+    for nights in range(3):
         hub.drop(rows=everyone[1:])
         hub.run()
-        assert [plan["child_id"] for plan in hub.acknowledgement()["missing"]] == ["LC-000001"]
+        (plan,) = hub.acknowledgement()["missing"]
+        assert (plan["child_id"], plan["plan_type"], plan["missing_since"]) == ("LC-000001", "CPP", since.isoformat())
         assert len(hub.active()) == 20
-    hub.next_night()
-    hub.drop(rows=everyone)
+        status = hub.status()
+        assert (status["missing"], status["oldest_missing_since"], status["oldest_missing_days"]) == (1, since, nights + 1)
+        (hackney,) = [la for la in status["las"] if la["code"] == HACKNEY]
+        assert hackney["missing_since"] == since
+        hub.next_night()
+    first = {"comes back": everyone[0], "is deleted": plan_row(1, delete="2026-11-20")}.get(then, plan_row(1, end="2026-11-20"))
+    delta = then == "ends by a delta"
+    hub.drop(rows=[first] if delta else [first, *everyone[1:]], kind="DELTA" if delta else "FULL")
     hub.run()
     assert hub.acknowledgement()["missing"] == []
+    status = hub.status()
+    assert (status["missing"], status["oldest_missing_since"], status["oldest_missing_days"]) == (0, None, None)
+    assert len(hub.active()) == (20 if then == "comes back" else 19)
 
 
 def test_a_delete_of_a_plan_that_is_not_held_and_a_plan_of_long_ago_are_told(hub):
