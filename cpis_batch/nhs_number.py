@@ -6,10 +6,12 @@ pass or fail the arithmetic by chance and are never issued; they are refused. 99
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 _DIGITS = frozenset("0123456789")
+_TEN = re.compile(r"\d([ -]?\d){9}")
 _STRIPPED = str.maketrans("", "", " -")
 
 
@@ -22,6 +24,11 @@ def check_digit(first_nine: str) -> int | None:
 def is_valid(text: str) -> bool:
     """Whether `text` is an NHS number as it stands: ten ASCII digits, check digit right, not one digit ten times."""
     return len(text) == 10 and _DIGITS.issuperset(text) and len(set(text)) > 1 and check_digit(text[:9]) == int(text[9])
+
+
+def may_be_in(text: str) -> bool:
+    """Whether `text` holds ten digits in a row, blanks and hyphens aside: words that are kept for ever must not."""
+    return _TEN.search(text) is not None
 
 
 def numbers_for_tests(start: int = 0) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -15,10 +16,11 @@ from cpis_batch.errors import ConfigFault, UsageFault
 FILE_NAME = "keys/ssh/id_ed25519"
 
 
-def make_client_key(path: Path, comment: str) -> str:
+def make_client_key(path: Path, comment: str, before: Callable[[str], None] = lambda _: None) -> str:
     """Make an ed25519 key: OpenSSH format at `path` (mode 600), the public line beside it and returned.
 
-    UsageFault where something stands at `path`: partners have that key registered.
+    `before` is given that line when all is ready, and may still refuse. UsageFault where something stands at `path`: partners
+    have that key registered.
     """
     if path.exists():
         raise UsageFault(
@@ -29,6 +31,7 @@ def make_client_key(path: Path, comment: str) -> str:
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     line = f"{public.decode()} {comment}"
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
+    before(line)
     files.write(path.with_name(path.name + ".pub"), line.encode() + b"\n", mode=0o644)
     files.write(path, private, mode=0o600)
     return line

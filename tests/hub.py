@@ -21,7 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cpis_batch import catalogue, config, partners
+from cpis_batch import audit_key, catalogue, config, partners
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.envelope import hub as hub_keys
 from cpis_batch.envelope.certificates import KeyPair, generate, inspect
@@ -104,7 +104,7 @@ class Hub:
     def make(cls, folder: Path, *, las: Sequence[str] = (HACKNEY, KENT), server: str | None = None) -> Hub:
         """A home for TEST with these LAs. `server` is the text of [mailboxes.central]; a folder mailbox without it."""
         home, root = folder / "home", folder / "served"
-        new_home.make(home, environment="TEST")
+        new_home.make(home, environment="TEST", now=datetime(2026, 1, 1, tzinfo=UTC))
         text = (
             (home / config.FILE_NAME)
             .read_text()
@@ -218,9 +218,12 @@ class Hub:
         """The newest answer to an LA."""
         return self.acknowledgements(la)[-1]
 
-    def catalogue(self) -> Catalogue:
-        """The catalogue, open; a context manager."""
-        return Catalogue(self.home / catalogue.FILE_NAME)
+    def catalogue(self, *, signing: bool = False) -> Catalogue:
+        """The catalogue, open; a context manager. `signing`: with the audit key, so that it can be written to."""
+        found = Catalogue(self.home / catalogue.FILE_NAME)
+        if signing:
+            found.sign_with(audit_key.load(self.home, load_master_key(self.home, config.load(self.home)), found.audit_key()))
+        return found
 
     def status(self) -> dict[str, Any]:
         """The status at `now`."""

@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from cpis_batch import csv_text
 from cpis_batch.access.events import EventsReading
+from cpis_batch.audit.entry import Head
+from cpis_batch.audit.witness import WITNESS
 from cpis_batch.business_time import text_of
 from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import FileOutcome
@@ -28,6 +30,7 @@ class EventsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
     answered_at: datetime
     reading: EventsReading
+    audit: Head  # where our audit log stood when the run began that answers
     already_known: int = 0
 
 
@@ -77,12 +80,13 @@ def to_json(answer: EventsAnswer) -> bytes:
         "sentence": sentence(answer),
         "counts": counts(answer),
         "faults": answer.reading.faults.to_pylist(),
+        "audit": answer.audit,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
 
 def to_csv(answer: EventsAnswer) -> bytes:
-    """The answer as CSV: a FILE row, the COUNT rows, the FAULT rows by line."""
+    """The answer as CSV: a FILE row, the COUNT rows, the AUDIT row, the FAULT rows by line."""
     schema = pa.schema(
         [
             pa.field(field.name, pa.int64() if field.type == "integer" else pa.string())
@@ -92,6 +96,7 @@ def to_csv(answer: EventsAnswer) -> bytes:
     said = [
         {"kind": "FILE", "code": answer.reading.outcome, "text": sentence(answer)},
         *({"kind": "COUNT", "code": name, "count": number} for name, number in counts(answer).items()),
+        {"kind": "AUDIT", "code": str(answer.audit), "text": WITNESS},
     ]
     faults = answer.reading.faults.rename_columns({"cause": "text"}).append_column(
         "kind", pa.array(["FAULT"] * answer.reading.faults.num_rows, pa.string())

@@ -1,18 +1,22 @@
 """The SQLite catalogue: the one commit point, and what is read back from it.
 
 A part or an outbox file is durable before a commit names it; what a commit does not name does not exist. One
-transaction holds the new parts, the outcome of every file and the answers to send, so a kill leaves all or nothing.
+transaction holds the new parts, the outcome of every file, the answers to send and what the audit log tells of them, so a kill
+leaves all or nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from typing import Any
 
+from cpis_batch.audit.entry import Deed, Kind
 from cpis_batch.business_time import text_of
 from cpis_batch.catalogue import ledger
 from cpis_batch.catalogue.database import values_of
-from cpis_batch.catalogue.reading import Reading
+from cpis_batch.catalogue.deeds import deeds_of
+from cpis_batch.catalogue.log import Log
 from cpis_batch.catalogue.records import Commit, CommitHead, Hold, Waiting
 from cpis_batch.catalogue.seal import seal_of
 from cpis_batch.errors import Bug
@@ -21,7 +25,7 @@ from cpis_batch.register.digest import register_digest
 FILE_NAME = "catalogue.sqlite"
 
 
-class Catalogue(Reading):
+class Catalogue(Log):
     """The catalogue of a home: what is true, and the only way to make more of it true."""
 
     def commit(self, commit: Commit, *, forget: Iterable[Waiting] = ()) -> CommitHead:
@@ -58,9 +62,9 @@ class Catalogue(Reading):
                 changes = ", ".join(f"{name} = :{name}" for name in values if name not in ("id", "moved_to"))
                 db.execute(f"UPDATE arrivals SET {changes} WHERE id = :id AND state = 'HELD'", values)
             for hold in commit.holds:
-                self._insert("holds", hold)
+                self._insert("holds", hold, commit_id=head.id)
             for hold in commit.decided:
-                self._decide(hold)
+                self._decide(hold, head.id)
             for delivery in commit.deliveries:
                 self._insert("deliveries", delivery, commit_id=head.id)
             for part in commit.event_parts:
@@ -73,6 +77,8 @@ class Catalogue(Reading):
             before = db.execute("SELECT seal FROM seals WHERE commit_id = ?", (parent,)).fetchone()
             seal = seal_of(db, head.id, before[0] if before else "")
             db.execute("INSERT INTO seals (commit_id, seal) VALUES (?, ?)", (head.id, seal))
+            asked = [Deed(deed.kind, {**deed.what, "commit": head.id}) for deed in commit.deeds]
+            self._tell([*asked, *deeds_of(db, head.id, seal)], commit.made_at)
             for file in forget:
                 self._forget(file)
         return head
@@ -86,11 +92,11 @@ class Catalogue(Reading):
                 "Nothing was committed. Keep the home as it is and report this line as a fault of the program.",
             )
 
-    def _decide(self, hold: Hold) -> None:
+    def _decide(self, hold: Hold, commit_id: int) -> None:
         self._db.execute(
             "UPDATE holds SET decision = :decision, decided_at = :decided_at, decided_by = :decided_by,"
-            " decision_reason = :decision_reason WHERE id = :id AND decision IS NULL",
-            values_of(hold),
+            " decision_reason = :decision_reason, decided_in = :decided_in WHERE id = :id AND decision IS NULL",
+            values_of(hold) | {"decided_in": commit_id},
         )
 
     def _forget(self, file: Waiting) -> None:
@@ -129,22 +135,27 @@ class Catalogue(Reading):
         with self._transaction() as db:
             db.executemany("UPDATE deliveries SET collected_at = ? WHERE id = ?", [(text_of(at), one) for one in delivery_ids])
 
-    def resend(self, delivery_ids: Iterable[int]) -> None:
+    def resend(self, delivery_ids: Iterable[int], at: datetime) -> None:
         """Put deliveries back into the outbox: the same bytes under the same name."""
+        numbers = sorted(set(delivery_ids))
         with self._transaction() as db:
             db.executemany(
                 "UPDATE deliveries SET delivered_at = NULL, collected_at = NULL, last_fault = NULL WHERE id = ?",
-                [(one,) for one in delivery_ids],
+                [(one,) for one in numbers],
             )
+            self._tell([Deed(Kind.COMMAND, {"command": "deliveries resend", "deliveries": numbers})], at)
 
-    def start_run(self, kind: str, business_date: date, at: datetime) -> int:
-        """Note that a run has begun; its number."""
+    def start_run(self, kind: str, business_date: date, at: datetime, *, command: Mapping[str, Any] | None = None) -> int:
+        """Note that a run has begun; its number. Where it is itself to be told in the audit log, `command` says what it is."""
         with self._transaction() as db:
             cursor = db.execute(
                 "INSERT INTO runs (kind, business_date, started_at) VALUES (?, ?, ?)",
                 (kind, business_date.isoformat(), text_of(at)),
             )
-            return int(cursor.lastrowid or 0)
+            run = int(cursor.lastrowid or 0)
+            if command:
+                self._tell([Deed(Kind.COMMAND, {**command, "run": run})], at)
+            return run
 
     def end_run(self, run_id: int, at: datetime, exit_code: int, summary: bytes) -> None:
         """Note how a run ended. A run without an end was killed."""

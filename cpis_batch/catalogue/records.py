@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import msgspec
 
+from cpis_batch.audit.entry import Deed
 from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, PlanType
 
 
@@ -221,3 +222,4 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     event_parts: tuple[EventPart, ...] = ()
     release: Release | None = None
     release_balances: tuple[ReleaseBalance, ...] = ()
+    deeds: tuple[Deed, ...] = ()  # what the audit log is to tell beside what it reads from these rows: who asked for it, and why

@@ -113,7 +113,7 @@ CREATE TABLE waiting (
     PRIMARY KEY (mailbox, folder, name)
 ) STRICT;
 
--- What waits for a person, or for another file.
+-- What waits for a person, or for another file: made in one commit, decided in another.
 CREATE TABLE holds (
     id INTEGER PRIMARY KEY,
     arrival_id INTEGER NOT NULL REFERENCES arrivals (id),
@@ -125,8 +125,13 @@ CREATE TABLE holds (
     decision TEXT CHECK (decision IN ('RELEASED', 'REFUSED', 'OVERTAKEN')),
     decided_at TEXT,
     decided_by TEXT,
-    decision_reason TEXT
+    decision_reason TEXT,
+    commit_id INTEGER NOT NULL REFERENCES commits (id),
+    decided_in INTEGER REFERENCES commits (id),
+    CHECK ((decision IS NULL) = (decided_in IS NULL))
 ) STRICT;
+CREATE INDEX holds_by_commit ON holds (commit_id);
+CREATE INDEX holds_by_decision ON holds (decided_in);
 CREATE INDEX holds_open ON holds (partner) WHERE decision IS NULL;
 
 -- The outbox, and the sharing log: who was sent what, for which purpose, under which agreement.
@@ -199,6 +204,18 @@ CREATE TABLE runs (
     exit_code INTEGER,
     summary TEXT
 ) STRICT;
+
+-- The audit log (specs/audit/1.0): each entry holds the hash of the one before; the last of a transaction is signed.
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    what TEXT NOT NULL,
+    before TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    signature TEXT
+) STRICT;
+CREATE INDEX audit_keys ON audit (number) WHERE kind = 'AUDIT_KEY';
 
 CREATE VIEW la_current AS
 SELECT v.* FROM la_versions AS v

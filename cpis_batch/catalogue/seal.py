@@ -2,7 +2,7 @@
 
 SQLite keeps no checksum of its own, so a bit that flips in a phone number or a count would go unseen. What goes on changing
 is left out: whether a message was delivered or collected, where a file was moved, what still waits, the log of runs. A file
-that is held is sealed by the commit that settles it.
+that is held is sealed by the commit that settles it; a hold by the one that makes it, and the decision by that which decides.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _WRITTEN = (
     "SELECT * FROM changes WHERE commit_id = :commit ORDER BY la_code, change",
     f"SELECT {_OF_ARRIVAL} FROM arrivals WHERE commit_id = :commit AND state <> 'HELD' ORDER BY id",
     f"SELECT {_OF_DELIVERY} FROM deliveries WHERE commit_id = :commit ORDER BY id",
+    "SELECT id, arrival_id, partner, reason, detail, made_at, would FROM holds WHERE commit_id = :commit ORDER BY id",
+    "SELECT id, decision, decided_at, decided_by, decision_reason FROM holds WHERE decided_in = :commit ORDER BY id",
     "SELECT * FROM event_parts WHERE commit_id = :commit ORDER BY month",
     "SELECT * FROM releases WHERE commit_id = :commit ORDER BY year, number",
     "SELECT * FROM release_balances WHERE commit_id = :commit ORDER BY la_code, plan_type",

@@ -70,7 +70,7 @@ def resend(context: Context, numbers: tuple[int, ...], dry_run: bool) -> None:
         if dry_run:
             context.emit(f"Would be sent again:\n{listed}", {"version": "1.0", "would_resend": found})
             return
-        hub.catalogue.resend(numbers)
+        hub.catalogue.resend(numbers, hub.now)
         delivered, failed = servers.deliver()
     context.emit(
         f"Sent again: {delivered}\n{listed}" + "".join(f"\n  not delivered: {name}: {why}" for name, why in failed.items()),

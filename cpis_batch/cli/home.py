@@ -15,10 +15,10 @@ from cpis_batch.errors import CpisError, Exit
 @click.option("--dry-run", is_flag=True, help="Say what would be made; change nothing.")
 @click.pass_obj
 def init(context: Context, environment: str, dry_run: bool) -> None:
-    """Make a new home with a commented configuration, a master key and an empty catalogue."""
+    """Make a new home with a commented configuration, a master key, an audit key and an empty catalogue."""
     from cpis_batch.runs import new_home
 
-    made = new_home.make(context.home, environment=environment, dry_run=dry_run)
+    made = new_home.make(context.home, environment=environment, now=context.now, dry_run=dry_run)
     lines = [f"{'Would make' if dry_run else 'Made'} {context.home}:", *(f"  {name}" for name in made), "", *new_home.NEXT]
     context.emit("\n".join(lines), {"version": "1.0", "home": str(context.home), "made": made})
 

@@ -62,6 +62,7 @@ def hub(context: Context, user_id: str | None, starts: date | None, ends: date |
     """Make the hub's next OpenPGP key. Give its certificate to every partner well before its first day: keys export."""
     from cpis_batch import config, keystore
     from cpis_batch.envelope import hub as hub_keys
+    from cpis_batch.runs import keys_log
 
     settings = config.load(context.home)
     user_id = user_id or f"{settings.service.name} {settings.service.environment} <hub@cpis-batch.invalid>"
@@ -72,7 +73,16 @@ def hub(context: Context, user_id: str | None, starts: date | None, ends: date |
     if dry_run:
         _emit(context, f"Would make a key for {user_id}, {first} to {last}.", data, dry_run)
         return
-    made = hub_keys.make(context.home, wrapping, user_id=user_id, starts=first, ends=last, overlap_days=overlap_days)
+    tell = keys_log.teller(context.home, context.now)
+    made = hub_keys.make(
+        context.home,
+        wrapping,
+        user_id=user_id,
+        starts=first,
+        ends=last,
+        overlap_days=overlap_days,
+        before=lambda key: tell("hub key made", fingerprint=key.fingerprint, starts=first, ends=last, overlap_days=overlap_days),
+    )
     _emit(
         context,
         f"Made {made.fingerprint} for {user_id}: it signs from {first}, and is accepted until {last}.\n"
@@ -87,6 +97,7 @@ def hub(context: Context, user_id: str | None, starts: date | None, ends: date |
 def ssh(context: Context, dry_run: bool) -> None:
     """Make the SSH key with which the hub logs in to partners' servers; prints the line to give to their operators."""
     from cpis_batch import ssh_keys
+    from cpis_batch.runs import keys_log
 
     path = context.home / ssh_keys.FILE_NAME
     if dry_run:
@@ -97,12 +108,32 @@ def ssh(context: Context, dry_run: bool) -> None:
             dry_run,
         )
         return
-    line = ssh_keys.make_client_key(path, "cpis-batch")
+    tell = keys_log.teller(context.home, context.now)
+    line = ssh_keys.make_client_key(
+        path, "cpis-batch", before=lambda made: tell("SSH key made", fingerprint=ssh_keys.fingerprint(made))
+    )
     _emit(
         context,
         f"Made {path}. Give this line to the operators of the servers:\n{line}",
         {"path": str(path), "public": line, "fingerprint": ssh_keys.fingerprint(line)},
     )
+
+
+@make.command()
+@_dry_run
+@click.pass_obj
+def audit(context: Context, dry_run: bool) -> None:
+    """Make the key that signs the audit log. Where there is one, the new one takes its place, and the log says so under both."""
+    from cpis_batch.runs import keys_log
+
+    if dry_run:
+        public = keys_log.audit_key_of(context.home)
+        words = f"Would replace the audit key {public}." if public else "Would make an audit key and begin the audit log."
+        _emit(context, words, {"replaces": public}, dry_run)
+        return
+    made = keys_log.make_audit_key(context.home, context.now)
+    words = f"Made the audit key {made.public}. It has signed the log since entry {made.entry}."
+    _emit(context, words, {"public": made.public, "entry": made.entry})
 
 
 @keys.command("list")
@@ -145,10 +176,30 @@ def import_(
     context: Context, party: str, file: Path, starts: date | None, ends: date | None, shared: bool, dry_run: bool
 ) -> None:
     """Take a partner's certificate: from then on what it signs is believed to be that partner's."""
-    from cpis_batch.envelope.importing import import_certificate
+    from cpis_batch.envelope.importing import Imported, import_certificate
+    from cpis_batch.runs import keys_log
+
+    def tell(taken: Imported) -> None:
+        keys_log.teller(context.home, context.now)(
+            "certificate imported",
+            party=party,
+            fingerprint=taken.fingerprint,
+            starts=taken.starts,
+            ends=taken.ends,
+            renewed=taken.renewed,
+            shared=shared,
+        )
 
     taken = import_certificate(
-        context.home, party, file.read_bytes(), now=context.now, starts=starts, ends=ends, shared=shared, dry_run=dry_run
+        context.home,
+        party,
+        file.read_bytes(),
+        now=context.now,
+        starts=starts,
+        ends=ends,
+        shared=shared,
+        dry_run=dry_run,
+        before=tell,
     )
     lines = [
         f"{'Would take' if dry_run else 'Took'} the certificate of {party}{', renewed' if taken.renewed else ''}.",

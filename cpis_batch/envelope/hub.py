@@ -10,7 +10,7 @@ A key signs from its `from` on, until a later one takes over. It is accepted for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -98,11 +98,20 @@ def certificate(home: Path, entry: Listed) -> bytes:
     return certificates.keyring({entry.fingerprint: data})
 
 
-def make(home: Path, master: MasterKey, *, user_id: str, starts: date, ends: date, overlap_days: int = 60) -> HubKey:
+def make(
+    home: Path,
+    master: MasterKey,
+    *,
+    user_id: str,
+    starts: date,
+    ends: date,
+    overlap_days: int = 60,
+    before: Callable[[HubKey], None] = lambda _: None,
+) -> HubKey:
     """Make a key for the days `starts` to `ends`; those before it are accepted for `overlap_days` after `starts`, no longer.
 
-    The files of the key are durable before `hub.toml` names it. UsageFault where the days make no sense or a key already
-    begins on that day or later.
+    The files of the key are durable before `hub.toml` names it; in between `before` is given it, and may still refuse. UsageFault
+    where the days make no sense or a key already begins on that day or later.
     """
     known = listed(home)
     if not starts < ends:
@@ -115,11 +124,13 @@ def make(home: Path, master: MasterKey, *, user_id: str, starts: date, ends: dat
     folder = home / FOLDER
     files.write(folder / f"{fingerprint}.key", master.wrap(pair.secret, _label(fingerprint)), mode=0o600)
     files.write(folder / f"{fingerprint}.asc", made.armored, mode=0o644)
+    key = HubKey(fingerprint, starts, ends, pair.certificate, pair.secret)
+    before(key)
     last = starts + timedelta(days=overlap_days)
-    kept = [Listed(key.fingerprint, key.starts, min(key.ends, last)) for key in known]
-    text = "".join(_entry(key) for key in [*kept, Listed(fingerprint, starts, ends)])
+    kept = [Listed(one.fingerprint, one.starts, min(one.ends, last)) for one in known]
+    text = "".join(_entry(one) for one in [*kept, Listed(fingerprint, starts, ends)])
     files.write(folder / LIST, f"# The hub's OpenPGP keys: keys make hub\n{text}".encode())
-    return HubKey(fingerprint, starts, ends, pair.certificate, pair.secret)
+    return key
 
 
 def listed(home: Path) -> list[Listed]:

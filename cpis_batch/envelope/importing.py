@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -43,13 +44,14 @@ def import_certificate(
     ends: date | None = None,
     shared: bool = False,
     dry_run: bool = False,
+    before: Callable[[Imported], None] = lambda _: None,
 ) -> Imported:
     """Write `data` to the folder of `party` and its fingerprint and days behind the text of its partner.toml.
 
-    The certificate is durable before the list names it. Without `starts`: from today; without `ends`: until it expires, or as
-    long as the agreement. A certificate that is on the party's list already is replaced, its days stand. InputRefused where
-    it is secret, revoked, expired, of no use, or allowed for another party without `shared`; UsageFault where the party is
-    unknown or the days make no sense.
+    The certificate is durable before the list names it; `before` is given what is about to be taken, and may still refuse.
+    Without `starts`: from today; without `ends`: until it expires, or as long as the agreement. A certificate that is on the
+    party's list already is replaced, its days stand. InputRefused where it is secret, revoked, expired, of no use, or allowed
+    for another party without `shared`; UsageFault where the party is unknown or the days make no sense.
     """
     known = partners.load(home)
     if (partner := known.get(party)) is None:
@@ -77,9 +79,11 @@ def import_certificate(
         raise UsageFault(
             f"From {first} to {last} is no day.", "The certificate or the agreement ends too soon; see --from and --to."
         )
+    taken = Imported(party, found.fingerprint, found.user_ids, first, last, bool(entry), found.gnupg_can_read(now))
     if not dry_run:
+        before(taken)
         _write(home, partner, found, None if entry else (first, last))
-    return Imported(party, found.fingerprint, found.user_ids, first, last, bool(entry), found.gnupg_can_read(now))
+    return taken
 
 
 def _acceptable(found: certificates.Certificate, partner: Partner, now: datetime) -> certificates.Certificate:

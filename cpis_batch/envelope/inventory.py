@@ -8,7 +8,8 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
-from cpis_batch import config, keystore, partners
+from cpis_batch import audit_key, catalogue, config, keystore, partners
+from cpis_batch.catalogue import Catalogue
 from cpis_batch.config import Settings, SftpServer
 from cpis_batch.envelope import certificates, hub
 from cpis_batch.errors import CpisError, KeyFault
@@ -56,6 +57,7 @@ def _own(home: Path, settings: Settings, today: date, furthest: int) -> Iterator
         yield _broken("MASTER", "hub", where, fault)
     else:
         yield Item("MASTER", "hub", where, State.GOOD)
+        yield _audit_key(home, master)
         yield from _hub_keys(home, master, today, furthest)
     for path in sorted({server.key for server in settings.mailboxes.values() if isinstance(server, SftpServer)}):
         try:
@@ -64,6 +66,20 @@ def _own(home: Path, settings: Settings, today: date, furthest: int) -> Iterator
             yield _broken("SSH", "hub", path, fault)
         else:
             yield Item("SSH", "hub", path, State.GOOD)
+
+
+def _audit_key(home: Path, master: keystore.MasterKey) -> Item:
+    """The key that the audit log names: it has no end, since it is replaced at any time."""
+    public = None
+    try:
+        with Catalogue(home / catalogue.FILE_NAME) as opened:
+            public = opened.audit_key()
+        signer = audit_key.load(home, master, public)
+        if wrong := audit_key.faults(home, signer):
+            raise KeyFault(f"{wrong[0]}.", "Restore it from the backup of the home.")
+    except CpisError as fault:
+        return _broken("AUDIT", "hub", public or audit_key.FOLDER, fault)
+    return Item("AUDIT", "hub", signer.public, State.GOOD)
 
 
 def _hub_keys(home: Path, master: keystore.MasterKey, today: date, furthest: int) -> Iterator[Item]:

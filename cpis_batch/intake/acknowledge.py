@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpis_batch import csv_text, engine, pages
+from cpis_batch.audit.entry import Head
+from cpis_batch.audit.witness import WITNESS
 from cpis_batch.business_time import text_of
 from cpis_batch.register.schema import CHANGES
 from cpis_batch.spec import table_schema
@@ -75,6 +77,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     answered_at: datetime
     state: FileState
     outcome: FileOutcome | None  # None: held, there will be an acknowledgement later
+    audit: Head  # where our audit log stood when the run began that answers
     code: str | None = None
     sequence: int = -1
     kind: ExtractKind | None = None
@@ -157,6 +160,7 @@ def to_json(answer: Answer) -> bytes:
         "records": answer.outcomes.to_pylist(),
         "changes": _changes(answer).to_pylist(),
         "missing": answer.missing.to_pylist(),
+        "audit": answer.audit,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
@@ -176,6 +180,7 @@ def to_csv(answer: Answer) -> bytes:
         *({"kind": "COUNT", "code": name, "count": number} for name, number in tally.items()),
         *(dict[str, object](kind="NOTICE", code=one.code, text=one.text, cure=one.cure) for one in answer.notices),
         *(dict[str, object](kind="HOLD", text=reason) for reason in answer.holds),
+        {"kind": "AUDIT", "code": str(answer.audit), "text": WITNESS},
     ]
     return csv_text.to_csv(
         pa.concat_tables(
@@ -216,6 +221,7 @@ def to_page(answer: Answer) -> bytes:
         missing=answer.missing.to_pylist(),
         lines_shown=_LINES_SHOWN,
         rows_shown=_ROWS_SHOWN,
+        witness=WITNESS,
     )
 
 

@@ -7,7 +7,6 @@ rows of which LAs were shown.
 from __future__ import annotations
 
 import getpass
-import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch import catalogue, config
+from cpis_batch import audit_key, catalogue, config, nhs_number
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.catalogue.records import Arrival, LaVersion
 from cpis_batch.errors import CpisError, Exit, UsageFault
@@ -41,7 +40,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """Who asks, and why: kept in the run log and in the catalogue."""
+    """Who asks, and why: kept in the run log, in the catalogue and in the audit log."""
 
     by: str
     reason: str
@@ -53,9 +52,10 @@ class Use:
             raise UsageFault(
                 "A look at a person needs a reason.", "Say why with --reason: a case reference, not a name or number."
             )
-        if re.search(r"\d([ -]?\d){9}", reason):
+        if nhs_number.may_be_in(f"{by} {reason}"):
             raise UsageFault(
-                "The reason holds what may be an NHS number, and it would be written down.", "Give a case reference instead."
+                "The name or the reason holds what may be an NHS number, and it would be written down.",
+                "Give a case reference instead.",
             )
         return cls(by=(by or "").strip() or getpass.getuser(), reason=reason.strip())
 
@@ -75,13 +75,15 @@ def as_of(
 
     UsageFault for an LA of which the register holds nothing; StateFault where a part cannot be read.
     """
-    store = PartStore(home / "register", load_master_key(home, config.load(home)))
+    master = load_master_key(home, config.load(home))
+    store = PartStore(home / "register", master)
     with Catalogue(home / catalogue.FILE_NAME) as opened:
+        opened.sign_with(audit_key.load(home, master, opened.audit_key()))
         versions = [version for version in opened.las() if la_code in (None, version.la_code)]
         if la_code and not versions:
             raise UsageFault(f"The register holds nothing of {la_code}.", "See: cpis-batch register show")
         asked: dict[str, Any] = {"by": use.by, "reason": use.reason, "valid_on": valid_on, "known_at": known_at, "la": la_code}
-        run = opened.start_run("asof", today, now)
+        run = opened.start_run("asof", today, now, command={"command": "register asof"} | asked)
         log.start(home, today)
         try:
             log.event("the register was asked about a person", run=run, **asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from cpis_batch import nhs_number
 from cpis_batch.catalogue.records import Hold
 from cpis_batch.errors import UsageFault
 from cpis_batch.runs import intake
@@ -12,9 +13,14 @@ from cpis_batch.runs.hub import Hub
 
 
 def decide(hub: Hub, servers: Servers, hold_id: int, *, release: bool, by: str, reason: str) -> intake.Intake:
-    """Settle one hold. UsageFault where there is no such open hold, or no name or reason is given."""
+    """Settle one hold. UsageFault where there is no such open hold, no name or reason is given, or an NHS number may be in them."""
     if not by.strip() or not reason.strip():
         raise UsageFault("A decision needs a name and a reason.", "Say who decides with --by and why with --reason.")
+    if nhs_number.may_be_in(f"{by} {reason}"):
+        raise UsageFault(
+            "The name or the reason holds what may be an NHS number, and it would be written down.",
+            "Give a case reference instead.",
+        )
     hold = open_hold(hub, hold_id)
     decided = msgspec.structs.replace(
         hold,

@@ -16,7 +16,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import pyarrow as pa
 
-from cpis_batch import __version__, accounts, catalogue, config, files, partners
+from cpis_batch import __version__, accounts, audit_key, catalogue, config, files, partners
+from cpis_batch.audit.entry import Head
 from cpis_batch.business_time import business_date as date_in_england
 from cpis_batch.business_time import text_of
 from cpis_batch.catalogue import Catalogue
@@ -57,6 +58,7 @@ class Hub:
     hub_keys: hub_keys.HubKeys
     business_date: date
     now: datetime
+    audit: Head  # where the audit log stood when the run began: what its answers print
 
     def under_agreement(self, kind: PartnerKind) -> list[Partner]:
         """The partners of a kind whose data sharing agreement covers the business date: no other is taken from or sent to."""
@@ -134,6 +136,7 @@ def opened(home: Path, *, what: str, business_date: date, now: datetime) -> Iter
     with files.disk_faults(home), lock.exclusive(home, what), Catalogue(home / catalogue.FILE_NAME) as opened_catalogue:
         _hold_to_the_clock(opened_catalogue.head(), business_date, now)
         master = load_master_key(home, settings)
+        opened_catalogue.sign_with(audit_key.load(home, master, opened_catalogue.audit_key()))
         hub = Hub(
             home=home,
             settings=settings,
@@ -144,6 +147,7 @@ def opened(home: Path, *, what: str, business_date: date, now: datetime) -> Iter
             hub_keys=hub_keys.load(home, master),
             business_date=business_date,
             now=now.replace(microsecond=0),  # as the catalogue writes it: a version is known from the instant of its commit
+            audit=opened_catalogue.audit_head(),
         )
         tidy(hub)
         yield hub
@@ -173,10 +177,14 @@ def _hold_to_the_clock(head: CommitHead | None, business_date: date, now: dateti
 def tidy(hub: Hub) -> None:
     """Remove what no commit names: half-written files of a killed run, parts that were replaced, sealed files never committed.
 
+    Likewise an audit key that the log does not name: one that was replaced, or made by a command that was killed.
+
     The archive is left alone: after the restoring of an older catalogue it may hold what no catalogue knows, and nobody else has.
     """
     files.sweep(hub.home)
     GpgHome.sweep()
+    if in_force := hub.catalogue.audit_key():
+        audit_key.keep(hub.home, in_force)
     in_use = hub.catalogue.parts_in_use()
     for part in (hub.home / "register").glob("*.parquet"):
         if part.stem not in in_use:
@@ -228,6 +236,7 @@ def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = Fa
             retention_days=hub.settings.retention.days,
             business_date=hub.business_date,
             now=hub.now,
+            audit=hub.audit,
         )
         keys = Keys(master=hub.master.key, signer=current.secret, current_hub=current.fingerprint, gpg_home=opener.path)
         count = min(hub.settings.intake.workers or os.cpu_count() or 1, tasks)

@@ -366,6 +366,7 @@ class Evening:
             missing=self.missing() if arrival.state is FileState.MERGED else acknowledge.MISSING.empty_table(),
             notices=notices if arrival.state is not FileState.REFUSED else self.task.notices,
             holds=holds,
+            audit=self.common.audit,
         )
         sealed = seal(acknowledge.render(answer), recipients=self.task.recipients, signer=self.keys.signer)
         self.result.deliveries.append(

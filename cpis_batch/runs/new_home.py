@@ -1,16 +1,21 @@
-"""A new home: folders, a commented configuration, a master key, an empty catalogue. No partner and no demonstration in it."""
+"""A new home: folders, a commented configuration, the master key, a catalogue in which the audit log begins, and its key.
+
+No partner and no demonstration is in it.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 
-from cpis_batch import catalogue, config, files
+from cpis_batch import __version__, audit_key, catalogue, config, files
+from cpis_batch.audit.entry import Deed, Kind
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.errors import UsageFault
 from cpis_batch.keystore import make_master_key
 
-FOLDERS = ("partners", "keys/hub", "keys/ssh", "reference", "archive", "register", "outbox", "logs")
+FOLDERS = ("partners", "keys/hub", "keys/audit", "keys/ssh", "reference", "archive", "register", "outbox", "logs")
 NEXT = (
     "Next:",
     "  1. cpis-batch keys make hub     the hub's OpenPGP key; give its certificate to every partner: keys export",
@@ -22,7 +27,7 @@ NEXT = (
 )
 
 
-def make(home: Path, *, environment: str, dry_run: bool = False) -> list[str]:
+def make(home: Path, *, environment: str, now: datetime, dry_run: bool = False) -> list[str]:
     """Make the home; the names of what was made. UsageFault where a configuration stands there already."""
     if (home / config.FILE_NAME).exists():
         raise UsageFault(f"{home} is a home already.", "Nothing was changed. Name another folder with --home.")
@@ -33,9 +38,10 @@ def make(home: Path, *, environment: str, dry_run: bool = False) -> list[str]:
     home.chmod(0o700)
     for folder in FOLDERS:
         (home / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    make_master_key(home / "keys" / "master.key")
-    with Catalogue(home / catalogue.FILE_NAME, create=True):
-        pass
+    master = make_master_key(home / "keys" / "master.key")
+    with Catalogue(home / catalogue.FILE_NAME, create=True) as made_catalogue:
+        told = Deed(Kind.COMMAND, {"command": "init", "environment": environment, "program": __version__})
+        made_catalogue.begin_key(audit_key.make(home, master), now, [told])
     text = resources.files("cpis_batch.templates").joinpath("config.toml").read_text(encoding="utf-8")
     files.write(home / config.FILE_NAME, text.replace("@ENVIRONMENT@", environment).encode())
     return made

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 
-from cpis_batch import catalogue, config, partners
+from cpis_batch import audit_key, catalogue, config, partners
 from cpis_batch.business_time import text_of
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.config import Settings
@@ -81,6 +81,7 @@ def everything(home: Path, today: date, now: datetime) -> list[Finding]:
     looks: list[tuple[str, Callable[[], str | None]]] = [
         ("gpg", _gpg),
         ("keys", lambda: _keys(home, settings, today)),
+        ("audit", lambda: _audit(home, settings)),
         ("disk", lambda: _disk(home)),
         ("catalogue", lambda: _clock(home, now)),
     ]
@@ -106,6 +107,12 @@ def _keys(home: Path, settings: Settings, today: date) -> str | None:
         if left <= max(settings.warnings.key_expiry_days)
         else None
     )
+
+
+def _audit(home: Path, settings: Settings) -> str | None:
+    with Catalogue(home / catalogue.FILE_NAME) as opened:
+        signer = audit_key.load(home, load_master_key(home, settings), opened.audit_key())
+    return next(iter(audit_key.faults(home, signer)), None)
 
 
 def _disk(home: Path) -> str | None:

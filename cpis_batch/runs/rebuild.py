@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from cpis_batch import catalogue, config, partners
+from cpis_batch.audit.entry import Deed, Kind
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.catalogue.records import Arrival, CommitHead, LaVersion
 from cpis_batch.errors import Exit, StateFault, UsageFault
@@ -101,7 +102,8 @@ def replace(hub: Hub, *, by: str, reason: str, progress: Progress = lambda *_: N
     try:
         if len(versions) == len(damaged):
             balances = tuple(line for one in done.las for line in one.balances)
-            done.replaced = hub.commit("DECISION", versions=versions, balances=balances)
+            asked = Deed(Kind.COMMAND, {"command": "register rebuild --replace", "by": by, "reason": reason, "las": damaged})
+            done.replaced = hub.commit("DECISION", versions=versions, balances=balances, deeds=(asked,))
         what: dict[str, Any] = {"las": damaged, "by": by, "reason": reason, "commit": done.replaced.id if done.replaced else None}
         log.event("parts rebuilt from the archive", run=number, **what)
         hub.catalogue.end_run(number, hub.now, int(done.exit_code), msgspec.json.encode(what))

@@ -195,6 +195,7 @@ def _answers(hub: Hub, taken: list[_Taken], seen_ids: pa.ChunkedArray) -> list[D
             received_at=arrival.seen_at,
             answered_at=hub.now,
             reading=one.reading,
+            audit=hub.audit,
             already_known=pc.sum(pc.is_in(one.reading.events["event_id"], seen_ids)).as_py() or 0,
         )
         bundled = acknowledge.bundle({"answer.csv": answer.to_csv(told), "answer.json": answer.to_json(told)})

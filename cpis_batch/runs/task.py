@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
+from cpis_batch.audit.entry import Head
 from cpis_batch.catalogue.records import Arrival, Balance, Delivery, Hold, LaVersion
 from cpis_batch.config import Limits
 from cpis_batch.errors import Exit
@@ -39,6 +40,7 @@ class Rehearsed:
     retention_days: int
     business_date: date
     now: datetime
+    audit: Head  # where the audit log stood when the run began
 
 
 @dataclass(frozen=True, slots=True)

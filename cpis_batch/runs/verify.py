@@ -1,8 +1,8 @@
 """Verify: hold every file that the state stands on against the catalogue, and the catalogue against itself (FAULTS F71).
 
 Nothing is changed and nothing is mended. Each look goes on past what it finds, so that one call names all that is damaged.
-What goes on changing in the catalogue and no file bears witness to (whether a message was collected, the words of a hold)
-is not sealed, and cannot be proven here.
+What goes on changing in the catalogue and no file bears witness to (whether a message was collected, the log of runs) is not
+sealed, and cannot be proven here.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cpis_batch import catalogue, config, files
+from cpis_batch import audit_key, catalogue, config, files
 from cpis_batch.access.schema import EVENTS, REPORT
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.catalogue.ledger import imbalance
 from cpis_batch.catalogue.records import CommitHead, LaVersion
 from cpis_batch.delivery import outbox
-from cpis_batch.errors import Exit, StateFault
+from cpis_batch.errors import Exit, KeyFault, StateFault
 from cpis_batch.extracts.chis import EXTRACT
 from cpis_batch.extracts.routing import UNROUTABLE
 from cpis_batch.intake import collect
-from cpis_batch.keystore import load_master_key
+from cpis_batch.keystore import MasterKey, load_master_key
 from cpis_batch.register import view
 from cpis_batch.register.digest import logical_digest, register_digest
 from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import SUFFIX, PartStore
 from cpis_batch.register.verify import faults_of_history, faults_of_plans
-from cpis_batch.runs import la_part, lock, reports
+from cpis_batch.runs import audit, la_part, lock, reports
 
 Progress = Callable[[str, int, int], None]  # stage, done, of
 
@@ -76,12 +76,13 @@ class Verified:
 
 def verify(home: Path, progress: Progress = lambda *_: None) -> Verified:
     """Look at everything. Locked where a run is on; ConfigFault and KeyFault where the home cannot be read at all."""
-    store = PartStore(home / "register", load_master_key(home, config.load(home)))
+    master = load_master_key(home, config.load(home))
     found = Verified()
     with lock.exclusive(home, "register verify"):
         try:
             with Catalogue(home / catalogue.FILE_NAME) as opened:
-                _look(opened, home, store, found, progress)
+                _look(opened, home, PartStore(home / "register", master), found, progress)
+                _log(opened, home, master, found)
         except StateFault as fault:
             found.damaged(catalogue.FILE_NAME, fault.message, _CATALOGUE_ADVICE)
     return found
@@ -106,6 +107,15 @@ def _look(opened: Catalogue, home: Path, store: PartStore, found: Verified, prog
     named["outbox"] = (outbox.SUFFIX, sent)
     for folder, (suffix, digests) in named.items():
         found.unnamed[folder] = sum(path.stem not in digests for path in (home / folder).glob(f"*{suffix}"))
+
+
+def _log(opened: Catalogue, home: Path, master: MasterKey, found: Verified) -> None:
+    """The audit log, and the key that signs it."""
+    try:
+        for fault in audit.faults_of(opened, home, master):
+            found.damaged(catalogue.FILE_NAME, f"audit log: {fault.what}", audit.ADVICE)
+    except KeyFault as fault:
+        found.damaged(audit_key.FOLDER, fault.message, fault.advice)
 
 
 def _inner_faults(opened: Catalogue) -> Iterator[str]:

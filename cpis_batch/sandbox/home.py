@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from cpis_batch import config, files, organisations, partners, ssh_keys
+from cpis_batch.business_time import start_of
 from cpis_batch.config import FolderServer, SftpServer
 from cpis_batch.envelope import certificates, hub
 from cpis_batch.keystore import load_master_key
@@ -73,12 +74,12 @@ def make_home(home: Path, *, las: Sequence[str], starts: date, expires: date, an
     machine's clock it must lie ahead: gpg judges keys by that). A fortnight begins on `anchor`, by default on the third
     night. The mailbox is the folder of the remote tree; `point_to` changes that to a server. UsageFault where there is a home.
     """
-    new_home.make(home, environment=Environment.TEST)
+    begins = starts - timedelta(days=365)
+    new_home.make(home, environment=Environment.TEST, now=start_of(begins))
     files.write(home / "reference" / "organisation_areas.csv", organisation_areas())
     (home / _KEYS).mkdir(mode=0o700, parents=True)
     files.write(home / HOST_KEY, new_host_key())
     ssh_keys.make_client_key(home / ssh_keys.FILE_NAME, "cpis-batch rehearsal")
-    begins = starts - timedelta(days=365)
     point_to(home, FolderServer(path=REMOTE), anchor=anchor or starts + timedelta(days=2))
     master = load_master_key(home, config.load(home))
     hub.make(home, master, user_id="CP-IS hub, rehearsal <hub@example.org>", starts=begins, ends=expires)

@@ -16,12 +16,14 @@ from cpis_batch.access.answer import EventsAnswer
 from cpis_batch.access.events import EventsReading, unseen
 from cpis_batch.access.report import by_la, report
 from cpis_batch.access.withheld import Sieve, sift
+from cpis_batch.audit.entry import Head
 from cpis_batch.errors import ConfigFault
 from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import Environment, FileOutcome
 from tests.access_builders import HEADER, LINE, MORNING, codes, event, events, file_of, packaged, read, told
 from tests.builders import HACKNEY, KENT, nhs, plan, plans
 
+STOOD = Head(1, "0" * 64)
 TOLD = [event(1), event(2, MORNING + timedelta(hours=1), child=2), event(3, MORNING + timedelta(hours=2))]
 HELD = plans([plan(1), plan(2), plan(1, la_code=KENT)])
 
@@ -190,7 +192,7 @@ def test_f68_the_answer_names_lines_and_fields_and_holds_no_value_of_a_row():
     reading = read(file_of("D,e 1,2026-11-19T08:12:44,9990000019,ROBOT,Zanzibar,R9,Quillfeather,rxsecret,RXSECRET,q,x"))
     assert reading.rejected == 1
     at = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
-    said = EventsAnswer(file_name="f", file_digest="d", received_at=at, answered_at=at, reading=reading)
+    said = EventsAnswer(file_name="f", file_digest="d", received_at=at, answered_at=at, audit=STOOD, reading=reading)
     for data in (answer.to_csv(said), answer.to_json(said)):
         assert not [secret for secret in secrets if secret in data.decode()]
         assert nhs(1) not in data.decode()
@@ -199,7 +201,9 @@ def test_f68_the_answer_names_lines_and_fields_and_holds_no_value_of_a_row():
 def test_the_answer_says_what_became_of_the_rows_and_they_add_up():
     reading = read(file_of(LINE, LINE, LINE.replace("e-1", "e-2"), LINE.replace("e-1", "e 3")))
     at = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
-    said = EventsAnswer(file_name="f", file_digest="d", received_at=at, answered_at=at, reading=reading, already_known=1)
+    said = EventsAnswer(
+        file_name="f", file_digest="d", received_at=at, answered_at=at, audit=STOOD, reading=reading, already_known=1
+    )
     document = json.loads(answer.to_json(said))
     counts = {"rows": 4, "accepted": 2, "new": 1, "rejected": 1, "repeated": 1, "errors": 1, "warnings": 1}
     assert (document["counts"], document["file"]["outcome"], document["file"]["sequence"]) == (counts, "CPF03", 7)
@@ -213,7 +217,7 @@ def test_the_answer_says_what_became_of_the_rows_and_they_add_up():
 def test_a_file_that_could_not_be_opened_is_answered_too():
     at = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
     said = EventsAnswer(
-        file_name="f", file_digest="d", received_at=at, answered_at=at, reading=EventsReading(FileOutcome.UNREADABLE)
+        file_name="f", file_digest="d", received_at=at, answered_at=at, audit=STOOD, reading=EventsReading(FileOutcome.UNREADABLE)
     )
     assert json.loads(answer.to_json(said))["file"] == {
         "name": "f", "digest": "d", "received_at": "2026-11-20T02:00:00Z", "sequence": -1, "outcome": "CPF01",

@@ -66,7 +66,7 @@ def test_when_it_stands_no_more_a_person_decides_and_nothing_is_sent_twice(hub):
         night = hub.run()
         assert hub.outbound(HACKNEY) == []
         assert night.exit_code == 3
-        with hub.catalogue() as catalogue:
-            catalogue.resend([delivery.id])
+        with hub.catalogue(signing=True) as catalogue:
+            catalogue.resend([delivery.id], hub.now)
         hub.run()
     assert len(hub.outbound(HACKNEY)) == 1

@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from cpis_batch import cli, config, partners
+from cpis_batch import catalogue, cli, config, partners
+from cpis_batch.catalogue import Catalogue
 from cpis_batch.envelope import hub
 from cpis_batch.envelope.certificates import inspect
 from cpis_batch.keystore import load_master_key
@@ -68,6 +69,8 @@ def run(capfd, monkeypatch, tmp_path):
 @pytest.fixture
 def home(tmp_path):
     (tmp_path / "config.toml").write_text(CONFIG)
+    with Catalogue(tmp_path / catalogue.FILE_NAME, create=True):
+        pass
     for code in ("E09000012", "E09000013"):
         folder = tmp_path / "partners" / code
         folder.mkdir(parents=True)
@@ -84,7 +87,7 @@ def certificate(people, tmp_path):
 
 def make_ready(run, folder, certificate, people):
     """Make every key that a home needs, by the commands of the operators' page."""
-    for command in (["make", "master"], ["make", "ssh"], ["make", "hub", "--to", "2085-01-01"]):
+    for command in (["make", "master"], ["make", "audit"], ["make", "ssh"], ["make", "hub", "--to", "2085-01-01"]):
         assert run("keys", *command)[0] == 0
     (folder / "other.asc").write_bytes(people[1].certificate)
     assert run("keys", "import", "--party", "E09000012", certificate)[0] == 0
@@ -117,6 +120,7 @@ def test_a_home_is_made_ready_by_commands_alone(ready, run):
     assert document["version"] == "1.0"
     assert [(item["kind"], item["owner"], item["state"]) for item in document["keys"]] == [
         ("MASTER", "hub", "GOOD"),
+        ("AUDIT", "hub", "GOOD"),
         ("HUB", "hub", "GOOD"),
         ("SSH", "hub", "GOOD"),
         ("AGREEMENT", "E09000012", "GOOD"),
@@ -127,12 +131,12 @@ def test_a_home_is_made_ready_by_commands_alone(ready, run):
 
 
 def test_f70_every_secret_made_is_readable_by_its_owner_alone(ready):
-    secret = [*ready.glob("keys/*.key"), *ready.glob("keys/hub/*.key"), ready / "keys/ssh/id_ed25519"]
-    assert len(secret) == 3
+    secret = [*ready.glob("keys/*.key"), *ready.glob("keys/*/*.key"), ready / "keys/ssh/id_ed25519"]
+    assert len(secret) == 4
     assert {path.stat().st_mode & 0o777 for path in secret} == {0o600}
 
 
-@pytest.mark.parametrize("name", ["keys/master.key", "keys/ssh/id_ed25519", "keys/hub/*.key"])
+@pytest.mark.parametrize("name", ["keys/master.key", "keys/audit/*.key", "keys/ssh/id_ed25519", "keys/hub/*.key"])
 def test_f70_a_key_file_open_to_others_is_named_and_ends_with_77(name, ready, run):
     (path,) = ready.glob(name)
     path.chmod(0o644)
@@ -149,7 +153,8 @@ def test_f71_a_wrapped_hub_key_that_was_altered_ends_with_77(ready, run):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["make", "master"], ["make", "ssh"], ["make", "hub"], ["import", "--party", "E09000012", "CERTIFICATE"]]
+    "arguments",
+    [["make", "master"], ["make", "audit"], ["make", "ssh"], ["make", "hub"], ["import", "--party", "E09000012", "CERTIFICATE"]],
 )
 def test_a_dry_run_changes_nothing(arguments, home, run, certificate):
     if arguments[-1] == "hub":
@@ -181,6 +186,8 @@ def test_importing_again_renews_the_certificate_and_adds_no_second_entry(ready, 
 
 
 def test_the_days_can_be_given_and_the_fingerprint_is_there_to_be_read_out(home, run, certificate, people):
+    for key in ("master", "audit"):
+        assert run("keys", "make", key)[0] == 0
     arguments = ["--from", str(TODAY), "--to", str(TODAY + timedelta(days=30))]
     code, out, _ = run("keys", "import", "--party", "E09000012", certificate, *arguments)
     assert code == 0

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cpis_batch import cli
+from cpis_batch.audit.entry import Head
 from cpis_batch.envelope.certificates import inspect
 from cpis_batch.envelope.desk import open_at_desk
 from cpis_batch.envelope.outcome import Opened
@@ -140,6 +141,7 @@ def test_an_answer_is_read(run, desk, people):
         answered_at=at,
         state=FileState.MERGED,
         outcome=FileOutcome.ALL_LOADED,
+        audit=Head(1, "0" * 64),
         sequence=118,
     )
     (desk / "answer.zip.pgp").write_bytes(seal(acknowledge.render(answer), recipients=[la.certificate], signer=hub.secret))

@@ -12,6 +12,7 @@ import pytest
 from frictionless import Resource, Schema
 
 from cpis_batch import spec
+from cpis_batch.audit.entry import Head
 from cpis_batch.intake import acknowledge, answering, findings
 from cpis_batch.intake.acknowledge import Answer
 from cpis_batch.intake.check import CheckContext, check
@@ -45,6 +46,7 @@ def answer() -> Answer:
         answered_at=datetime(2026, 11, 20, 1, 31, tzinfo=UTC),
         state=FileState.MERGED,
         outcome=FileOutcome.PARTIAL,
+        audit=Head(214, "8c1f" * 16),
         sequence=118,
         kind=ExtractKind.FULL,
         extracted_at=datetime(2026, 11, 19, 23, 40, tzinfo=UTC),
@@ -101,6 +103,7 @@ def test_each_state_is_told_in_a_sentence(state, outcome, words):
         answered_at=datetime(2026, 11, 20, tzinfo=UTC),
         state=state,
         outcome=outcome,
+        audit=Head(1, "0" * 64),
     )
     assert words in json.loads(acknowledge.to_json(bare))["sentence"]
     assert acknowledge.to_page(bare).startswith(b"<!DOCTYPE html>")
