@@ -51,8 +51,8 @@ def faults_of(entries: Iterable[Entry], kept: Iterable[Deed]) -> Iterator[Fault]
         elif other := _differing(facts, expected[row].what):
             yield Fault(entry.number, f"entry {entry.number} has another {other} of {name} than the catalogue")
         told.add(row)
-    for row in expected.keys() - told:
-        if row:
+    for row in expected:
+        if row and row not in told:
             yield Fault(None, f"the catalogue has {row[0]} {row[1]}, of which no entry tells")
 
 

@@ -57,4 +57,4 @@ def faults_of(opened: Catalogue, home: Path, master: MasterKey) -> list[Fault]:
     if broken := chain.fault_of(opened.entries(), signer.public if signer else None):
         found.append(broken)
     found += agreement.faults_of(opened.entries(), opened.deeds())
-    return sorted(found, key=lambda fault: (fault.entry is None, fault.entry or 0, fault.what))
+    return sorted(found, key=lambda fault: (fault.entry is None, fault.entry or 0))

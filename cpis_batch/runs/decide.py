@@ -13,7 +13,7 @@ from cpis_batch.runs.hub import Hub
 
 
 def decide(hub: Hub, servers: Servers, hold_id: int, *, release: bool, by: str, reason: str) -> intake.Intake:
-    """Settle one hold. UsageFault where there is no such open hold, no name or reason is given, or an NHS number may be in them."""
+    """Settle one hold. UsageFault where there is no such open hold, no name or reason is given, or an NHS number may be in it."""
     if not by.strip() or not reason.strip():
         raise UsageFault("A decision needs a name and a reason.", "Say who decides with --by and why with --reason.")
     if nhs_number.may_be_in(f"{by} {reason}"):
