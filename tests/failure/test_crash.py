@@ -74,6 +74,7 @@ def came_to(hub: Hub) -> dict[str, Any]:
     assert sorted(answered) == [arrival.id for arrival in arrivals if arrival.file_outcome]
     return {
         "register": status["register_digest"],
+        "audit": hub.audit_log(),
         "active": status["active"],
         "holds": [(hold["partner"], hold["reason"], hold["detail"]) for hold in status["open_holds"]],
         "arrivals": [(one.id, one.name, one.state, one.file_outcome, one.code, one.moved_to) for one in arrivals],
