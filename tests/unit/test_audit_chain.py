@@ -89,6 +89,15 @@ def test_a_signature_taken_away_or_put_to_an_unsigned_entry_is_found():
     assert broken_at(signed) == 2
 
 
+def test_an_entry_of_the_same_key_s_from_another_story_is_found():
+    one = log((begins(KEY), KEY), (COMMITS[0], KEY), (COMMITS[1], KEY))
+    other = log((begins(KEY), KEY), (COMMITS[2], KEY), (COMMITS[1], KEY))
+    assert chain.fault_of([*one[:2], other[2]], KEY.public) == chain.Fault(3, "entry 3 does not follow on the one before it")
+    skipping = linked(Head(5, one[1].hash), COMMITS[1], AT, KEY)
+    words = "entry 3 is missing: entry 6 stands in its place"
+    assert chain.fault_of([*one[:2], skipping], KEY.public) == chain.Fault(3, words)
+
+
 def test_entries_swapped_or_taken_out_are_found_where_it_begins():
     entries = whole()
     assert broken_at([entries[0], entries[2], entries[1], *entries[3:]]) == 2
@@ -149,12 +158,19 @@ def test_who_has_not_the_key_cannot_make_a_log_of_his_own():
         log((begins(KEY), KEY), (begins(NEXT), NEXT)),
         log((begins(KEY), KEY), (announces(NEXT), KEY), (COMMITS[0], KEY)),
         log((begins(KEY), KEY), (announces(NEXT), KEY), (begins(FORGER), FORGER)),
-        log((begins(KEY), KEY), (announces(NEXT), None)),
         log((begins(KEY), KEY), (Deed(Kind.AUDIT_KEY, {"begins": KEY.public, "announces": NEXT.public}), KEY)),
     ],
 )
 def test_a_key_comes_into_force_only_as_the_page_says(entries):
     assert broken_at(entries) == len(entries)
+
+
+def test_a_key_is_announced_under_signature_and_begins_at_once():
+    unsigned = log((begins(KEY), KEY), (announces(NEXT), None), (begins(NEXT), NEXT))
+    assert chain.fault_of(unsigned, NEXT.public) == chain.Fault(2, "entry 2 names a key and is not signed")
+    late = log((begins(KEY), KEY), (announces(NEXT), KEY), (COMMITS[0], KEY), (begins(NEXT), NEXT))
+    words = "entry 3 does not begin the key that the entry before announces"
+    assert chain.fault_of(late, NEXT.public) == chain.Fault(3, words)
 
 
 def test_a_signature_counts_in_one_spelling_alone():
