@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from cpis_batch import audit_key, catalogue, config, partners
+from cpis_batch.audit.signing import Signer
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.envelope import hub as hub_keys
 from cpis_batch.envelope.certificates import KeyPair, generate, inspect
@@ -222,8 +223,15 @@ class Hub:
         """The catalogue, open; a context manager. `signing`: with the audit key, so that it can be written to."""
         found = Catalogue(self.home / catalogue.FILE_NAME)
         if signing:
-            found.sign_with(audit_key.load(self.home, load_master_key(self.home, config.load(self.home)), found.audit_key()))
+            found.sign_with(self.signer)
         return found
+
+    @property
+    def signer(self) -> Signer:
+        """The audit key in force."""
+        with self.catalogue() as opened_catalogue:
+            public = opened_catalogue.audit_key()
+        return audit_key.load(self.home, load_master_key(self.home, config.load(self.home)), public)
 
     def audit_log(self) -> list[tuple[str, dict[str, Any]]]:
         """What the audit log tells, entry by entry, but for the digests of sealed bytes: those differ by chance each time."""

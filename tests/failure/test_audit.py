@@ -33,6 +33,7 @@ from tests.access_builders import LINE, file_of
 from tests.builders import HACKNEY, KENT, nhs
 from tests.commands import told, typed
 from tests.docs.papers import ROOT
+from tests.failure.strace_kit import copy_of
 from tests.hub import NATIONAL, Hub, plan_row
 from tests.small_england import small_england
 
@@ -65,7 +66,7 @@ def lived(tmp_path_factory) -> Hub:
 @pytest.fixture
 def hub(lived, tmp_path) -> Hub:
     """That home, to spoil."""
-    return Hub(shutil.copytree(lived.home, tmp_path / "home"), lived.root, lived.now)
+    return copy_of(lived, tmp_path / "hub")
 
 
 @contextmanager

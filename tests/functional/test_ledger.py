@@ -106,7 +106,7 @@ def test_it_is_read_in_words(hub):
         ("UPDATE la_versions SET row_count = 8 WHERE row_count = 7 RETURNING 1", "the part does not hold"),
         ("UPDATE arrivals SET records_loaded = 7 WHERE id = 1 RETURNING 1", "rows of a file that have no outcome"),
         ("DELETE FROM deliveries WHERE arrival_id = 1 RETURNING 1", "without an acknowledgement"),
-        ("UPDATE holds SET decision = 'OVERTAKEN' RETURNING 1", "waits for nothing"),
+        ("UPDATE holds SET decision = 'OVERTAKEN', decided_in = commit_id RETURNING 1", "waits for nothing"),
         ("UPDATE release_balances SET sent = sent - 1 WHERE plan_type = 'LAC' RETURNING 1", "neither sent nor listed"),
         ("UPDATE releases SET active = active + 1 RETURNING 1", "the sum of its authorities"),
     ],
