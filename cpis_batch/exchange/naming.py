@@ -69,7 +69,10 @@ def entry_of(raw: bytes, mode: int | None, size: int | None, modified: float | N
         return "hidden"  # uploads under way have such names, ours among them
     if size is None or modified is None:
         return "no size or time"
-    return Entry(name, size, instant(modified))
+    try:
+        return Entry(name, size, instant(modified))
+    except (ValueError, OverflowError, OSError):  # a year beyond 9999: some file systems keep 64 bits of seconds
+        return "no size or time"
 
 
 def sorted_out(found: Iterable[Entry | str], *, most: int, where: str) -> Listing:

@@ -22,6 +22,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 from cpis_batch import ssh_keys
 from cpis_batch.config import SftpServer
 from cpis_batch.errors import ConfigFault, HostKeyFault, KeyFault, PartnerRefused, PartnerUnreachable
+from cpis_batch.exchange.floods import Packets, Unread
 from cpis_batch.exchange.patience import Deadline
 from cpis_batch.exchange.wire import Wire
 
@@ -111,6 +112,7 @@ class Connection:
         try:
             with self._no_longer_than(seconds):
                 channel = self._transport.open_session(timeout=seconds)
+                channel.in_buffer, channel.in_stderr_buffer = Unread(), Unread()
                 channel.invoke_subsystem("sftp")
         except paramiko.ChannelException:
             raise PartnerRefused(
@@ -135,7 +137,7 @@ class Connection:
                 f"Cannot connect to {self.where}: {fault.strerror or 'no answer'}.",
                 "Is the host right in config.toml, and does your firewall let it out? The next run tries again.",
             ) from None
-        transport = paramiko.Transport(opened)
+        transport = paramiko.Transport(opened, packetizer_class=Packets)
         transport.set_log_channel(LOG)
         transport.banner_timeout = transport.handshake_timeout = settings.connect_seconds
         offered = transport.get_security_options()
