@@ -128,6 +128,11 @@ class SftpMailbox:
                         f"A file of {folder} cannot be moved to {to_folder}: {_said(refusal)}.",
                         f"Ask the partner for {to_folder} and the right to rename into it. The next run tries again.",
                     ) from None
+                if wire.lstat(path) is not None:
+                    raise PartnerRefused(
+                        f"A file of {folder} lies where it lay, though it was said to be moved to {to_folder}.",
+                        "Tell the partner. The next run tries again.",
+                    )
                 return
             raise PartnerRefused(f"{to_folder} holds too many files of one name.", f"Clear {to_folder}.")
 
@@ -179,6 +184,9 @@ class SftpMailbox:
             (wire.replace if over else wire.rename)(temporary, upload.path)
         except Refusal as refusal:
             upload.renaming = False
+            with suppress(Refusal, ChangedWhileRead, PartnerRefused):
+                if self._digest(wire, upload.path, upload.folder, upload.size) == upload.digest:
+                    return  # it says no, and has done it
             with suppress(Refusal):
                 wire.remove(temporary)
             raise PartnerRefused(

@@ -193,19 +193,22 @@ class Session(paramiko.SFTPServer):
         return int.from_bytes(data[:4], "big")
 
 
-class _Login(paramiko.ServerInterface):
+class Login(paramiko.ServerInterface):
     """Whoever holds a listed key comes in; SFTP is all there is."""
 
     def __init__(self, allowed: frozenset[str]) -> None:
         self._allowed = allowed
 
     def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002
+        """What may be tried."""
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:  # noqa: ARG002
+        """Whether that key is listed."""
         return AUTH_SUCCESSFUL if public_line(key) in self._allowed else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002
+        """Sessions, and nothing else."""
         return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
 
@@ -249,6 +252,10 @@ class SftpServer:
         for transport in transports:
             transport.close()
 
+    def login(self) -> Login:
+        """Who is let in."""
+        return Login(self._allowed)
+
     def offer(self, transport: paramiko.Transport) -> None:
         """What a client finds on a connection."""
         transport.set_subsystem_handler("sftp", Session, Tree, self.root)
@@ -259,14 +266,18 @@ class SftpServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return  # stopped
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            transport = paramiko.Transport(connection)
-            transport.set_log_channel(LOG)
-            transport.add_server_key(self._key)
-            self.offer(transport)
-            with self._lock:
-                self._transports = {each for each in self._transports if each.is_active()} | {transport}
-            transport.start_server(event=threading.Event(), server=_Login(self._allowed))
+            self.answer(connection)
+
+    def answer(self, connection: socket.socket) -> None:
+        """Begin to talk on a new connection."""
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport = paramiko.Transport(connection)
+        transport.set_log_channel(LOG)
+        transport.add_server_key(self._key)
+        self.offer(transport)
+        with self._lock:
+            self._transports = {each for each in self._transports if each.is_active()} | {transport}
+        transport.start_server(event=threading.Event(), server=self.login())
 
 
 def new_host_key() -> bytes:

@@ -26,7 +26,7 @@ from cpis_batch.exchange.patience import TRIES, pause_before
 from cpis_batch.exchange.sftp import SftpMailbox
 from cpis_batch.exchange.wire import Attributes, Fields
 from cpis_batch.sandbox.faulty_server import Cut, Faults, FaultyServer
-from cpis_batch.sandbox.server import Session, SftpServer
+from cpis_batch.sandbox.server import SftpServer
 from tests.integration.places import INBOUND, OUTBOUND, PROCESSED, Client, Pauses, Place, make_tree
 
 LIMITS = Limits(ciphertext_bytes=1_000_000, listing_entries=1000)
@@ -314,25 +314,12 @@ def test_f63_a_server_that_never_finishes_its_greeting_is_given_up_once_for_all(
         assert len(pauses.seconds) == TRIES - 1
 
 
-class NoSessions(FaultyServer):
-    """Takes the request for SFTP and leaves it there."""
-
-    def offer(self, transport: paramiko.Transport) -> None:
-        super().offer(transport)
-        transport.set_subsystem_handler("sftp", _Waiting, self.stopped)
-
-
-class _Waiting(Session):
-    def __init__(self, channel, name, server, stopped) -> None:
-        stopped.wait()
-        super().__init__(channel, name, server)
-
-
 def test_f63_a_server_that_never_starts_the_session_is_given_up(faulty):
-    with faulty(Faults(), NoSessions, connect_seconds=0.4) as place:
-        with pytest.raises(PartnerUnreachable, match="opening an SFTP session"):
-            place.mailbox.list(INBOUND)
-        place.server.stopped.set()
+    with (
+        faulty(Faults(silent_in="session"), connect_seconds=0.4) as place,
+        pytest.raises(PartnerUnreachable, match="opening an SFTP session"),
+    ):
+        place.mailbox.list(INBOUND)
 
 
 # who they are, and who we are

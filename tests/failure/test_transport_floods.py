@@ -35,13 +35,13 @@ told = []
 with open_mailbox(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=SftpServer), Limits()) as mailbox:
     for _ in range(2):
         try:
-            told.append(len(mailbox.list("%s").entries))
+            told.append(len(mailbox.list(sys.argv[3]).entries))
         except CpisError as fault:
             told.append(fault.message)
         print(json.dumps(told), flush=True)
         sys.stdin.readline()
 print(before * 4, flush=True)
-""" % INBOUND  # fmt: skip
+"""
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def flooding(begins: bytes) -> Iterator[int]:
 
 def listed(client: Client, settings: object, meanwhile: Callable[[], object] = lambda: None) -> tuple[list, int]:
     """What two listings in a process of their own came to, and by how many MB its memory was larger than after the start."""
-    words = [sys.executable, "-c", LISTS, str(client.home), msgspec.json.encode(settings).decode()]
+    words = [sys.executable, "-c", LISTS, str(client.home), msgspec.json.encode(settings).decode(), INBOUND]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdin
         assert child.stdout
