@@ -62,6 +62,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     open_memory_bytes: int = 1024 * 1024 * 1024
     listing_entries: int = 10_000
     files_per_partner: int = 200
+    partner_seconds: float = 1800.0  # of one partner's files no more are begun after so long
 
 
 class Intake(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

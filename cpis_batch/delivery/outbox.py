@@ -16,7 +16,7 @@ from pathlib import Path
 from cpis_batch import files
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.catalogue.records import Delivery
-from cpis_batch.errors import CpisError, DeliveryUnknown, DiskFault, StateFault
+from cpis_batch.errors import CpisError, DeliveryUnknown, DiskFault, PartnerUnreachable, StateFault
 from cpis_batch.exchange.mailbox import Mailbox
 from cpis_batch.partners import Partner
 
@@ -92,7 +92,7 @@ def publish(
             data = (outbox / f"{delivery.digest}{SUFFIX}").read_bytes()
         if files.digest_of(data) != delivery.digest:
             raise StateFault(f"The outbox file {delivery.digest} is altered.", "Run: cpis-batch register verify")
-        if (delivery.last_fault or "").startswith(UNKNOWN):
+        if _unknown(delivery):
             _look(mailbox, delivery)
         elif mailbox.put(delivery.folder, delivery.name, data) != delivery.digest:
             raise StateFault(f"{delivery.name} was read back with other bytes.", "The next run tries again.")
@@ -100,20 +100,25 @@ def publish(
     def put_all(folder: list[Delivery]) -> list[str | None]:
         """Why each of one folder's deliveries failed, None where it stands."""
         told: list[str | None] = []
+        unreachable = ""
         for place, delivery in enumerate(folder):
             before = folder[place - 1] if place else None
-            if before and told[-1] and (before.kind, delivery.kind) == (EXTRACT, MANIFEST) and before.made_at == delivery.made_at:
-                told.append("it waits for its extract")
-                continue
-            try:
-                put(delivery)
-                told.append(None)
-            except DiskFault:
-                raise  # our own disk, no trouble of this recipient's
-            except CpisError as fault:
-                told.append(f"{UNKNOWN}: {fault.message}" if isinstance(fault, DeliveryUnknown) else fault.message)
-            except FileNotFoundError:
-                told.append("its sealed file is missing from the outbox")
+            waits = before and told[-1] and (before.kind, delivery.kind) == (EXTRACT, MANIFEST)
+            if unreachable:
+                told.append(_words(delivery, unreachable))  # not tried: it would wait as long as the one before
+            elif before and waits and before.made_at == delivery.made_at:
+                told.append(_words(delivery, "it waits for its extract"))
+            else:
+                try:
+                    put(delivery)
+                    told.append(None)
+                except DiskFault:
+                    raise  # our own disk, no trouble of this recipient's
+                except CpisError as fault:
+                    told.append(_words(delivery, fault.message, unknown=isinstance(fault, DeliveryUnknown)))
+                    unreachable = fault.message if isinstance(fault, PartnerUnreachable) else ""
+                except FileNotFoundError:
+                    told.append(_words(delivery, "its sealed file is missing from the outbox"))
         return told
 
     by_folder: dict[str, list[Delivery]] = {}
@@ -138,6 +143,16 @@ def publish(
             catalogue.delivered(standing, now)  # what ended while the last ones were recorded, in one transaction
         delivered += len(standing)
     return Published(delivered, tuple(sorted(failed, key=lambda one: one[0].id)))
+
+
+def _unknown(delivery: Delivery) -> bool:
+    """Whether it may have been delivered by a run before."""
+    return (delivery.last_fault or "").startswith(UNKNOWN)
+
+
+def _words(delivery: Delivery, fault: str, *, unknown: bool = False) -> str:
+    """Why a delivery failed, as it is recorded. What was unknown stays so until somebody could look: it is not sent blindly."""
+    return f"{UNKNOWN}: {fault}" if unknown or _unknown(delivery) else fault
 
 
 def _look(mailbox: Mailbox, delivery: Delivery) -> None:

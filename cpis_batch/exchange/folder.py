@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cpis_batch import files
 from cpis_batch.config import Limits
-from cpis_batch.errors import ChangedWhileRead, DeliveryUnknown, DiskFault, PartnerRefused, PartnerUnreachable
+from cpis_batch.errors import ChangedWhileRead, CpisError, DeliveryUnknown, DiskFault, PartnerRefused, PartnerUnreachable
 from cpis_batch.exchange.mailbox import Entry, Fetched, Listing
 from cpis_batch.exchange.naming import UPLOAD_PREFIX, UPLOAD_SUFFIX, entry_of, numbered, path_of, sorted_out
 
@@ -31,6 +31,15 @@ class FolderMailbox:
     def __init__(self, root: Path, limits: Limits) -> None:
         self._root = root
         self._limits = limits
+
+    @property
+    def down(self) -> CpisError | None:
+        """See `Mailbox`: the share is not mounted, or has gone away."""
+        try:
+            with _refusals("The share"), os.scandir(self._root):
+                return None
+        except CpisError as fault:
+            return fault
 
     def list(self, folder: str) -> Listing:
         """See `Mailbox`. PartnerRefused over `listing_entries`."""

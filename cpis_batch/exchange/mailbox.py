@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from cpis_batch.errors import CpisError
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -41,6 +43,10 @@ class Fetched:
 
 class Mailbox(Protocol):
     """Raises PartnerUnreachable, PartnerRefused, HostKeyFault, ChangedWhileRead, DeliveryUnknown; nothing of a library."""
+
+    @property
+    def down(self) -> CpisError | None:
+        """Why the whole place is of no use, to whatever partner; None while it is."""
 
     def list(self, folder: str) -> Listing:
         """The files in `folder`. A folder that is not there is PartnerRefused."""

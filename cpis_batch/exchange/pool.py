@@ -2,7 +2,8 @@
 
 Opened when first needed. A session whose user met a fault is not lent again. Where the server cannot be reached, is not
 the one pinned or refuses the login, that is said at once to all who come later: 153 folders of a dead server cost its
-deadline once, and a refused login is not tried 153 times (F14).
+deadline once, and a refused login is not tried 153 times (F14). So it is where one session after another ends in silence or
+is broken off, and none comes to an end: a server that answers the login and nothing more costs a few deadlines, not 153 (F63).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from cpis_batch.errors import CpisError, PartnerUnreachable
 from cpis_batch.exchange.patience import Deadline, persist
 from cpis_batch.exchange.ssh import Connection
 from cpis_batch.exchange.wire import Wire
+
+_FAILURES_A_SESSION = 3  # with 8 sessions at a time a server is given up after 24 that failed, and none that did not
 
 
 @dataclass(eq=False, slots=True)
@@ -44,13 +47,15 @@ class Pool:
         self._sleep = sleep
         self._lines = [_Line() for _ in range(connections)]
         self._free = sessions
+        self._patience = sessions * _FAILURES_A_SESSION
+        self._failures = 0  # since a session was last of use
         self._changed = Condition()
         self._down: CpisError | None = None
 
     @property
-    def down(self) -> bool:
-        """Whether the server has been given up."""
-        return self._down is not None
+    def down(self) -> CpisError | None:
+        """Why the server has been given up; None while it has not."""
+        return self._down
 
     @contextmanager
     def session(self, deadline: Deadline) -> Iterator[Wire]:
@@ -60,10 +65,12 @@ class Pool:
         try:
             wire = self._wire(line, deadline)
             yield wire
-        except BaseException:
+            self._failures = 0
+        except BaseException as fault:
             if wire is not None:
                 wire.close()
             wire = None
+            self._note(fault)
             raise
         finally:
             with self._changed:
@@ -78,6 +85,18 @@ class Pool:
         for line in self._lines:
             if line.connection is not None:
                 line.connection.close()
+
+    def _note(self, fault: BaseException) -> None:
+        """Give the server up where one session after another was of no use. One that is refused something is of use."""
+        if not isinstance(fault, PartnerUnreachable):
+            self._failures = 0
+            return
+        with self._changed:
+            self._failures += 1
+            if self._failures >= self._patience and self._down is None:
+                self._down = PartnerUnreachable(
+                    f"{self._failures} times one after the other, the last: {fault.message}", fault.advice
+                )
 
     def _take_place(self) -> _Line:
         """The line with the fewest users, once one more session is allowed."""

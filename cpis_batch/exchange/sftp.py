@@ -51,6 +51,11 @@ class SftpMailbox:
             sleep=sleep,
         )
 
+    @property
+    def down(self) -> CpisError | None:
+        """See `Mailbox`."""
+        return self._pool.down
+
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()
@@ -104,7 +109,7 @@ class SftpMailbox:
                     raise
             return upload.digest
 
-        return persist(delivered, sleep=self._sleep, give_up=lambda: self._pool.down or deadline.passed())
+        return persist(delivered, sleep=self._sleep, give_up=lambda: self._pool.down is not None or deadline.passed())
 
     def move(self, folder: str, name: str, to_folder: str) -> None:
         """See `Mailbox`."""
@@ -243,7 +248,7 @@ class SftpMailbox:
             with self._session(deadline, folder) as wire:
                 return action(wire)
 
-        return persist(tried, sleep=self._sleep, give_up=lambda: self._pool.down or deadline.passed())
+        return persist(tried, sleep=self._sleep, give_up=lambda: self._pool.down is not None or deadline.passed())
 
     def _deadline(self, what: str) -> Deadline:
         return Deadline(self._settings.fetch_seconds, f"{self._settings.host}: {what}")

@@ -1,12 +1,14 @@
 """Fetch what partners have put down: list, pass over what is not ours to take, copy into the archive under its digest.
 
 The archive holds the partners' own ciphertext, named by its SHA-256: a name given by a partner never becomes a path.
-One partner's trouble is a value here (`Trouble`), so that the others' files are taken all the same.
+One partner's trouble is a value here (`Trouble`), so that the others' files are taken all the same. What one partner has put
+down is fetched one after the other and for so long only: however many files drip, they keep one session busy (FAULTS F12).
 """
 
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -14,8 +16,10 @@ from datetime import datetime
 from pathlib import Path
 
 from cpis_batch import files
-from cpis_batch.errors import ChangedWhileRead, CpisError, DiskFault
+from cpis_batch.config import Limits
+from cpis_batch.errors import ChangedWhileRead, CpisError, DiskFault, PartnerUnreachable
 from cpis_batch.exchange.mailbox import Entry, Mailbox
+from cpis_batch.exchange.patience import Deadline
 from cpis_batch.partners import Partner
 
 SUFFIX = ".pgp"
@@ -70,25 +74,48 @@ def collect(
     wanted: Callable[[Partner, str], bool],
     taken: Taken,
     archive: Path,
-    files_per_partner: int,
+    limits: Limits,
     threads: Executor,
 ) -> Collection:
-    """List every partner's folder and fetch what is `wanted` by name and not `taken` already, several at a time.
+    """List every partner's folder and fetch what is `wanted` by name and not `taken` already; partners side by side.
 
     DiskFault where the archive cannot be written: that is no partner's trouble.
     """
-    result = Collection()
     archive.mkdir(mode=0o700, exist_ok=True)
 
-    def listed(partner: Partner) -> tuple[Partner, list[Entry], dict[str, int]]:
-        listing = mailbox.list(inbound(partner))
+    def of_one(partner: Partner) -> Collection:
+        found = Collection()
+        try:
+            listing = mailbox.list(inbound(partner))
+        except CpisError as fault:
+            found.troubles.append(Trouble(partner.code, mailbox_name, fault))
+            return found
+        skipped = Counter(listing.skipped)
         entries = sorted((entry for entry in listing.entries if wanted(partner, entry.name)), key=lambda entry: entry.name)
-        skipped = dict(listing.skipped)
-        if unwanted := len(listing.entries) - len(entries):
-            skipped["not a name of the format"] = unwanted
-        if (over := len(entries) - files_per_partner) > 0:
-            skipped["left for the next run: too many at once"] = over
-        return partner, entries[:files_per_partner], skipped
+        skipped["not a name of the format"] += len(listing.entries) - len(entries)
+        skipped["left for the next run: too many at once"] += max(0, len(entries) - limits.files_per_partner)
+        deadline = Deadline(limits.partner_seconds, partner.code)
+        for number, entry in enumerate(entries[: limits.files_per_partner]):
+            place = (inbound(partner), entry.name)
+            if taken.get(place) == (entry.size, entry.modified_at.replace(microsecond=0)):
+                found.unmoved.add(place)
+                continue
+            if deadline.passed():
+                skipped["left for the next run: those before took too long"] += len(entries[: limits.files_per_partner]) - number
+                break
+            try:
+                found.files.append(fetched(partner, entry))
+            except ChangedWhileRead:
+                skipped["changed while it was read: left for the next run"] += 1
+            except DiskFault:
+                raise
+            except CpisError as fault:
+                found.troubles.append(Trouble(partner.code, mailbox_name, fault))
+                if isinstance(fault, PartnerUnreachable):
+                    break  # the next file would wait as long
+        if skipped := +skipped:
+            found.skipped[partner.code] = dict(skipped)
+        return found
 
     def fetched(partner: Partner, entry: Entry) -> Collected:
         temporary = archive / f"{files.TEMPORARY}{secrets.token_hex(8)}"
@@ -108,34 +135,13 @@ def collect(
             entry.modified_at.replace(microsecond=0),
         )
 
-    to_fetch: list[tuple[Partner, Entry]] = []
-    for partner, listing in [(partner, threads.submit(listed, partner)) for partner in partners]:
-        try:
-            _, entries, skipped = listing.result()
-        except CpisError as fault:
-            result.troubles.append(Trouble(partner.code, mailbox_name, fault))
-            continue
-        if skipped:
-            result.skipped[partner.code] = skipped
-        for entry in entries:
-            place = (inbound(partner), entry.name)
-            if taken.get(place) == (entry.size, entry.modified_at.replace(microsecond=0)):
-                result.unmoved.add(place)
-            else:
-                to_fetch.append((partner, entry))
-
-    for partner, fetching in [(partner, threads.submit(fetched, partner, entry)) for partner, entry in to_fetch]:
-        try:
-            result.files.append(fetching.result())
-        except ChangedWhileRead:
-            reasons = result.skipped.setdefault(partner.code, {})
-            reasons["changed while it was read: left for the next run"] = (
-                reasons.get("changed while it was read: left for the next run", 0) + 1
-            )
-        except DiskFault:
-            raise
-        except CpisError as fault:
-            result.troubles.append(Trouble(partner.code, mailbox_name, fault))
+    result = Collection()
+    for collecting in [threads.submit(of_one, partner) for partner in partners]:
+        found = collecting.result()
+        result.files += found.files
+        result.troubles += found.troubles
+        result.skipped |= found.skipped
+        result.unmoved |= found.unmoved
     with files.disk_faults(archive):
         files.sync_folder(archive)
     result.files.sort(key=lambda file: (file.folder, file.name))

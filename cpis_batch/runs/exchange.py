@@ -35,7 +35,6 @@ class Servers:
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.down: dict[str, CpisError] = {}
-        self._answered: set[str] = set()
         self._open: dict[str, tuple[Mailbox, ThreadPoolExecutor]] = {}
         self._closing = ExitStack()
 
@@ -68,6 +67,9 @@ class Servers:
                 return None
             threads = self._closing.enter_context(ThreadPoolExecutor(getattr(settings, "channels", 8)))
             self._open[name] = mailbox, threads
+        if (given_up := self._open[name][0].down) is not None:  # by a step before this one
+            self.down[name] = given_up
+            return None
         return self._open[name]
 
     def collect(self, partners: list[Partner], wanted: Callable[[Partner, str], bool]) -> Round:
@@ -86,15 +88,16 @@ class Servers:
                 wanted=wanted,
                 taken={(a.folder, a.name): (a.size, a.modified_at) for a in unmoved if a.mailbox == name},
                 archive=self.hub.home / "archive",
-                files_per_partner=self.hub.settings.limits.files_per_partner,
+                limits=self.hub.settings.limits,
                 threads=threads,
             )
             result.files += got.files
-            if name not in self._answered and {trouble.partner for trouble in got.troubles} == {one.code for one in mine}:
-                self.down[name] = got.troubles[0].fault  # one server's one trouble, not one a partner
-            else:
-                self._answered.add(name)
-                result.troubles += got.troubles
+            if (fault := mailbox.down) is not None:
+                self.down[name] = fault
+                got.troubles = [
+                    one for one in got.troubles if one.fault.message != fault.message
+                ]  # one trouble, not one a partner
+            result.troubles += got.troubles
             result.skipped |= got.skipped
         result.servers_down = self.down
         return result

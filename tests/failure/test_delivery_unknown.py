@@ -70,3 +70,15 @@ def test_when_it_stands_no_more_a_person_decides_and_nothing_is_sent_twice(hub):
             catalogue.resend([delivery.id], hub.now)
         hub.run()
     assert len(hub.outbound(HACKNEY)) == 1
+
+
+def test_it_stays_unknown_while_nobody_can_look_and_is_not_sent_blindly_afterwards(hub):
+    for path in hub.outbound(HACKNEY):
+        path.unlink()  # its recipient was quick
+    with faulty(hub, Faults(folder=f"{HACKNEY}/outbound", silent_on=frozenset({"lstat"}))):
+        hub.run()
+    (delivery,) = due(hub)
+    assert delivery.last_fault.startswith(outbox.UNKNOWN)
+    with faulty(hub, Faults()):
+        assert hub.run().exit_code == 3
+    assert hub.outbound(HACKNEY) == []
