@@ -16,15 +16,16 @@ from pathlib import Path
 
 import msgspec
 
-from cpis_batch import config, ssh_keys
+from cpis_batch import config, partners, ssh_keys
 from cpis_batch.config import SftpServer as ServerSettings
 from cpis_batch.errors import UsageFault
 from cpis_batch.runs import nightly
 from cpis_batch.runs.intake import Progress
 from cpis_batch.runs.nightly import Night
 from cpis_batch.sandbox import home as sandbox_home
-from cpis_batch.sandbox import server
+from cpis_batch.sandbox import hostile, server
 from cpis_batch.sandbox.evenings import NIGHTS, Comparison, Rehearsal, compare
+from cpis_batch.sandbox.faulty_server import Faults, FaultyServer
 from cpis_batch.sandbox.volumes import volumes
 
 _LASTING = date(2036, 12, 31)  # of the rehearsal's keys and agreements
@@ -96,12 +97,13 @@ def run(
     return result
 
 
-def make_server(home: Path, port: int = 0) -> server.SftpServer:
-    """The SFTP server of a rehearsal's home, on loopback."""
-    public = (home / f"{ssh_keys.FILE_NAME}.pub").read_text(encoding="utf-8").strip()
-    return server.SftpServer(
-        home / sandbox_home.REMOTE, authorized_keys=[public], host_key=(home / sandbox_home.HOST_KEY).read_bytes(), port=port
-    )
+def make_server(home: Path, port: int = 0, faults: Faults | None = None) -> server.SftpServer:
+    """The SFTP server of a rehearsal's home, on loopback; with `faults`, if it is to have any."""
+    public = [(home / f"{ssh_keys.FILE_NAME}.pub").read_text(encoding="utf-8").strip()]
+    root, key = home / sandbox_home.REMOTE, (home / sandbox_home.HOST_KEY).read_bytes()
+    if faults is None:
+        return server.SftpServer(root, authorized_keys=public, host_key=key, port=port)
+    return FaultyServer(root, authorized_keys=public, host_key=key, port=port, faults=faults)
 
 
 def point_to(home: Path, port: int, host_key: str) -> None:
@@ -110,10 +112,30 @@ def point_to(home: Path, port: int, host_key: str) -> None:
     sandbox_home.point_to(home, settings, anchor=NIGHTS[0] + timedelta(days=2))
 
 
-def serve(home: Path, announce: Callable[[server.Running], None]) -> None:
-    """Serve a rehearsal's home until interrupted, at the port that its configuration names. UsageFault where it is none."""
+def serve(
+    home: Path, announce: Callable[[server.Running], None], *, behaviour: str | None = None, partner: str | None = None
+) -> None:
+    """Serve a rehearsal's home until interrupted, at the port that its configuration names.
+
+    `behaviour` is one of `hostile.CATALOGUE`, kept to the folders of `partner` if one is named. UsageFault where the home is no
+    rehearsal's, or there is no such behaviour or partner.
+    """
     if not (home / sandbox_home.FOLDER).is_dir():
         raise UsageFault(f"{home} is not a rehearsal's home.", "Make one: cpis-batch --home DIR demo")
     mailbox = config.load(home).mailboxes[sandbox_home.MAILBOX]
     assert isinstance(mailbox, ServerSettings)
-    server.serve(make_server(home, mailbox.port), announce)
+    server.serve(make_server(home, mailbox.port, _faults(home, behaviour, partner)), announce)
+
+
+def _faults(home: Path, behaviour: str | None, partner: str | None) -> Faults | None:
+    if behaviour is None:
+        if partner is not None:
+            raise UsageFault("A partner is named, and nothing that its folders are to do.", "Give --hostile NAME as well.")
+        return None
+    found = hostile.named(behaviour)
+    if found is None:
+        raise UsageFault(f"There is no hostile server by the name {behaviour}.", "Run: cpis-batch sandbox hostile")
+    folders = {code: one.folder for code, one in partners.load(home).items()}
+    if partner is not None and partner not in folders:
+        raise UsageFault(f"There is no partner {partner} in this home.", f"Those that are: {home / 'partners'}")
+    return found.at(folders[partner] if partner else "")

@@ -61,7 +61,7 @@ class Faults:
     concerns everybody.
     """
 
-    folder: str = ""  # everywhere
+    folder: str = ""  # everywhere; "*/inbound": every folder of that name
     cuts: tuple[Cut, ...] = ()
     silent_in: Literal["", "greeting", "login", "session"] = ""  # a connection gets no further
     silent_on: frozenset[str] = frozenset()  # never answered
@@ -138,7 +138,10 @@ class FaultyServer(SftpServer):
 
     def concerns(self, path: str) -> bool:
         """Whether a path of the protocol lies where the faults are."""
-        return not self.faults.folder or f"/{path.strip('/')}/".startswith(f"/{self.faults.folder}/")
+        folder, asked = self.faults.folder, f"/{path.strip('/')}/"
+        return (
+            f"{folder.removeprefix('*')}/" in asked if folder.startswith("*") else not folder or asked.startswith(f"/{folder}/")
+        )
 
 
 class _Undecided(Login):

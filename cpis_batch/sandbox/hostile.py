@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -51,6 +51,10 @@ class Hostile:
     says: str
     faults: Faults
     code: Exit = Exit.PERSON_NEEDED
+
+    def at(self, partner: str) -> Faults:
+        """Its faults in the folder of one partner; those of a connection concern everybody. Without a folder, in all of them."""
+        return replace(self.faults, folder=f"{partner or '*'}/{self.place}" if self.place else "")
 
 
 def _rewritten(path: Path) -> None:
@@ -196,6 +200,6 @@ CATALOGUE = (
 )  # fmt: skip
 
 
-def named(name: str) -> Hostile:
-    """The behaviour of that name. KeyError where there is none."""
-    return {one.name: one for one in CATALOGUE}[name]
+def named(name: str) -> Hostile | None:
+    """The behaviour of that name, if there is one."""
+    return next((one for one in CATALOGUE if one.name == name), None)

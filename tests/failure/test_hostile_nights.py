@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +137,8 @@ def released(hub: Hub, unit: str) -> set[str]:
 @pytest.mark.parametrize("one", CATALOGUE, ids=lambda one: f"{one.shows.lower()}-{one.name}")
 def test_f12_the_night_of_all_others_is_complete_whatever_one_server_does(one: Hostile, evening, undisturbed, tmp_path):
     hub = copy_of(evening, tmp_path / "hub")
-    folder = f"{HACKNEY}/{one.place}" if one.place else ""
     pinned = new_host_key()
-    with served(hub, replace(one.faults, folder=folder), pinned) as other:
+    with served(hub, one.at(HACKNEY), pinned) as other:
         ran = run(hub)
         assert other.asked("connection") or one.faults.silent_in == "greeting", "the server was met"
 
