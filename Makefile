@@ -4,10 +4,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FUZZ ?= 20000
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types tests bench docs lock clean tools-demo tools-test
+.PHONY: help demo test check lint types tests fuzz bench docs lock clean tools-demo tools-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ types: .stamps/test
 
 tests: .stamps/test
 	$(BIN)/pytest -n 2 --dist worksteal
+
+fuzz: .stamps/test tools-test ## give what partners send, mutated, to all that reads it; FUZZ=20000 is the budget
+	CPIS_FUZZ=$(FUZZ) $(BIN)/pytest tests/failure/test_fuzz.py -n 2 --dist worksteal -s
 
 bench: .stamps/bench tools-test ## the benchmarks; writes docs/performance.md
 	$(BIN)/python -m benchmarks

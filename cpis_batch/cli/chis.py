@@ -39,18 +39,17 @@ def open_(
     context: Context, file: Path, key_file: Path, hub_file: Path, password: bool, out: Path | None, manifest_file: Path | None
 ) -> None:
     """Verify that FILE comes from the hub, decrypt it, and write it for its owner's eyes alone."""
-    import msgspec
-
-    from cpis_batch import files
+    from cpis_batch import config, files
     from cpis_batch.envelope.certificates import inspect
     from cpis_batch.envelope.desk import open_at_desk
     from cpis_batch.envelope.outcome import Unopened
     from cpis_batch.errors import InputRefused, UsageFault
+    from cpis_batch.extracts.manifest import described
 
     target = out or file.with_suffix("")
     if target.exists():
         raise UsageFault(f"{target} is there already.", "Move it away, or name another file with --out.")
-    secret, hub = key_file.read_bytes(), hub_file.read_bytes()
+    secret, hub = config.private_bytes(key_file), hub_file.read_bytes()
     senders = {inspect(hub).fingerprint: hub}
     phrase = typed_password() if password else None
 
@@ -66,9 +65,9 @@ def open_(
     plaintext = opened(file)
     rows = max(0, plaintext.count(b"\n") - 1)
     if manifest_file:
-        told = msgspec.json.decode(opened(manifest_file))["file"]
-        if told["sha256"] != files.digest_of(plaintext):
+        told = described(opened(manifest_file))
+        if told.sha256 != files.digest_of(plaintext):
             raise InputRefused(f"{file.name} is not the file that {manifest_file.name} speaks of.", "Collect both again.")
-        rows = told["rows"]
+        rows = told.rows
     files.write(target, plaintext)
     context.emit(f"{target}: {rows:,} rows, signed by the hub.", {"version": "1.0", "file": str(target), "rows": rows})

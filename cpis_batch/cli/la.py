@@ -86,16 +86,12 @@ def read_ack(
     context: Context, file: Path, key_file: Path, hub_file: Path, password: bool, out: Path | None, as_json: bool
 ) -> None:
     """Open the answer in FILE and say what it says."""
-    import io
-    import zipfile
-
-    import msgspec
-
     from cpis_batch import config, files
     from cpis_batch.envelope.certificates import inspect
     from cpis_batch.envelope.desk import open_at_desk
     from cpis_batch.envelope.outcome import Unopened
     from cpis_batch.errors import InputRefused
+    from cpis_batch.intake import answer_file
 
     hub = hub_file.read_bytes()
     phrase = typed_password() if password else None
@@ -106,12 +102,11 @@ def read_ack(
             f"{file.name} was not opened: {opened.refusal.replace('_', ' ').lower()}.",
             "Collect it again; if that does not help, ask the hub to send it again, and check both keys.",
         )
-    with zipfile.ZipFile(io.BytesIO(opened.plaintext)) as answer:
-        forms = {f"acknowledgement.{form}": answer.read(f"acknowledgement.{form}") for form in ("csv", "json", "html")}
+    forms = answer_file.members(opened.plaintext)
+    document = answer_file.document(forms["acknowledgement.json"])
     if out:
         for name, data in forms.items():
             files.write(out / name, data)
-    document = msgspec.json.decode(forms["acknowledgement.json"])
     told = document["file"]
     lines = [f"{told['name']}: {told['outcome'] or told['state']}. {document['sentence']}", *_grouped(document["faults"])]
     lines += [f"Notice {notice['code']}: {notice['text']} {notice['cure']}".rstrip() for notice in document["notices"]]

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpis_batch.business_time import days_between, text_of
+from cpis_batch.errors import InputRefused
 from cpis_batch.extracts.chis import VERSION, file_name
 from cpis_batch.extracts.schedule import Release
 from cpis_batch.organisations import ChisUnit, LocalAuthority
@@ -28,11 +29,19 @@ class _Fortnight(msgspec.Struct, frozen=True):
     covers_missed: tuple[str, ...]
 
 
-class _File(msgspec.Struct, frozen=True):
+class File(msgspec.Struct, frozen=True):
+    """What a manifest says of its extract's file; `rows` without the heading."""
+
     name: str
     sha256: str
     bytes: int
     rows: int
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What a unit's desk reads of a manifest. There may be more: the form is only ever added to."""
+
+    file: File
 
 
 class _Authority(msgspec.Struct, frozen=True):
@@ -52,7 +61,7 @@ class _Manifest(msgspec.Struct, frozen=True):
     fortnight: _Fortnight
     sequence: int
     released_at: str
-    file: _File
+    file: File
     active_rows: int
     active_persons: int
     counts: dict[str, dict[str, int]]
@@ -98,7 +107,7 @@ def manifest(
                 ),
                 sequence=sequence,
                 released_at=text_of(released_at),
-                file=_File(
+                file=File(
                     name=file_name(unit.code, release.fortnight, sequence),
                     sha256=hashlib.sha256(csv).hexdigest(),
                     bytes=len(csv),
@@ -112,6 +121,14 @@ def manifest(
         ),
         indent=2,
     )
+
+
+def described(data: bytes) -> File:
+    """The file that a manifest speaks of. InputRefused where `data` is no manifest."""
+    try:
+        return msgspec.json.decode(data, type=_Told).file
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise InputRefused("What was given as the manifest is none.", "Collect it again, and the extract with it.") from None
 
 
 def _authorities(
