@@ -24,7 +24,7 @@ def make(home: Path, master: MasterKey) -> Signer:
     """Make a key, its files durable. Nothing is signed by it before the log begins it."""
     secret = os.urandom(SECRET_BYTES)
     signer = Signer(secret)
-    files.write(home / FOLDER / f"{signer.public}.pub", signer.public_pem, mode=0o644)
+    files.write(home / FOLDER / f"{signer.public}.pub", signer.public_pem)
     files.write(home / FOLDER / f"{signer.public}.key", master.wrap(secret, _label(signer.public)), mode=0o600)
     return signer
 

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cpis_batch import config, files
 from cpis_batch.errors import KeyFault, UsageFault
 
-FILE_NAME = "keys/master.key"
+FOLDER = "keys"
+FILE_NAME = f"{FOLDER}/master.key"
 KEY_BYTES = 32
 _FORMAT = b"CPW1"
 _NONCE_BYTES = 12
@@ -63,13 +64,31 @@ def _authenticated(label: str) -> bytes:
 
 
 def load_master_key(home: Path, settings: config.Settings) -> MasterKey:
-    """The master key that `[secrets] master_key` names. KeyFault where it is missing, open to others or not hexadecimal."""
+    """The master key that `[secrets] master_key` names. KeyFault where it is missing, open to others or not hexadecimal.
+
+    Whoever needs it works with the other keys too: KeyFault where anything under keys/ is open to others.
+    """
+    hold_private(home / FOLDER)
     try:
         key = bytes.fromhex(config.secret(home, settings.secrets.master_key).decode("ascii"))
     except ValueError:
         # from None: the message of the cause would quote the secret
         raise KeyFault("The master key is not written in hexadecimal.", "Restore it from your safe.") from None
     return MasterKey(key)
+
+
+def hold_private(folder: Path) -> None:
+    """KeyFault where `folder` or anything in it can be read, entered or changed by anybody but its owner.
+
+    The public halves too: who can write beside a key can put another in its place, and one rule is easier kept than two.
+    """
+    for path in (folder, *sorted(folder.rglob("*"))):
+        if path.exists() and (mode := path.stat().st_mode & 0o777) & 0o077:
+            wanted = 700 if path.is_dir() else 600
+            raise KeyFault(
+                f"{path} can be read by others (mode {mode:o}).",
+                f"Run: chmod {wanted} {path}; then think about whether a key has leaked.",
+            )
 
 
 def make_master_key(path: Path) -> MasterKey:

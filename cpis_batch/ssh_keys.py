@@ -17,7 +17,7 @@ FILE_NAME = "keys/ssh/id_ed25519"
 
 
 def make_client_key(path: Path, comment: str, before: Callable[[str], None] = lambda _: None) -> str:
-    """Make an ed25519 key: OpenSSH format at `path` (mode 600), the public line beside it and returned.
+    """Make an ed25519 key: OpenSSH format at `path` (mode 600), the public line beside it (600 too) and returned.
 
     `before` is given that line when all is ready, and may still refuse. UsageFault where something stands at `path`: partners
     have that key registered.
@@ -32,7 +32,7 @@ def make_client_key(path: Path, comment: str, before: Callable[[str], None] = la
     line = f"{public.decode()} {comment}"
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
     before(line)
-    files.write(path.with_name(path.name + ".pub"), line.encode() + b"\n", mode=0o644)
+    files.write(path.with_name(path.name + ".pub"), line.encode() + b"\n")
     files.write(path, private, mode=0o600)
     return line
 

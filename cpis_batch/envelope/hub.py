@@ -123,7 +123,7 @@ def make(
     fingerprint = made.fingerprint
     folder = home / FOLDER
     files.write(folder / f"{fingerprint}.key", master.wrap(pair.secret, _label(fingerprint)), mode=0o600)
-    files.write(folder / f"{fingerprint}.asc", made.armored, mode=0o644)
+    files.write(folder / f"{fingerprint}.asc", made.armored)
     key = HubKey(fingerprint, starts, ends, pair.certificate, pair.secret)
     before(key)
     last = starts + timedelta(days=overlap_days)

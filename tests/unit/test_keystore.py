@@ -5,7 +5,7 @@ import os
 import msgspec
 import pytest
 
-from cpis_batch import config, keystore
+from cpis_batch import config, files, keystore
 from cpis_batch.config import Settings
 from cpis_batch.errors import ConfigFault, KeyFault, UsageFault
 from cpis_batch.keystore import MasterKey
@@ -45,9 +45,7 @@ def test_f71_no_bit_of_a_wrapped_key_can_change_unseen():
 def test_neither_repr_nor_a_fault_shows_the_key(tmp_path):
     assert KEY.hex() not in repr(MasterKey(KEY))
     path = tmp_path / keystore.FILE_NAME
-    path.parent.mkdir()
-    path.write_bytes(b"0123456789abcdefghij")
-    path.chmod(0o600)
+    files.write(path, b"0123456789abcdefghij")
     with pytest.raises(KeyFault) as caught:
         keystore.load_master_key(tmp_path, SETTINGS)
     assert "ghij" not in str(caught.value)
@@ -97,3 +95,18 @@ def test_a_secret_written_into_the_configuration_is_refused_without_being_repeat
 def test_a_key_of_another_length_is_refused(length):
     with pytest.raises(KeyFault):
         MasterKey(bytes(length))
+
+
+@pytest.mark.parametrize(
+    "path", ["keys", "keys/hub", "keys/hub/A.key", "keys/hub/A.asc", "keys/ssh/id_ed25519", "keys/ssh/id_ed25519.pub"]
+)
+@pytest.mark.parametrize("open_to", [0o040, 0o004, 0o020, 0o002, 0o010])
+def test_f70_whatever_lies_beside_the_master_key_is_the_owners_alone_too(tmp_path, path, open_to):
+    keystore.make_master_key(tmp_path / keystore.FILE_NAME)
+    for name in ("keys/hub/A.key", "keys/hub/A.asc", "keys/ssh/id_ed25519", "keys/ssh/id_ed25519.pub"):
+        files.write(tmp_path / name, b"x")
+    keystore.load_master_key(tmp_path, SETTINGS)
+    (tmp_path / path).chmod((tmp_path / path).stat().st_mode & 0o777 | open_to)
+    with pytest.raises(KeyFault, match="can be read by others") as caught:
+        keystore.load_master_key(tmp_path, SETTINGS)
+    assert f"chmod {700 if (tmp_path / path).is_dir() else 600} {tmp_path / path};" in caught.value.advice
