@@ -46,6 +46,12 @@ def disk_faults(path: Path, needed: int | None = None) -> Iterator[None]:
         ) from fault
 
 
+def make_folder(folder: Path) -> None:
+    """Make `folder` and what is missing above it, for the owner alone: `mkdir(parents=True)` leaves those above to the umask."""
+    for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -77,7 +83,7 @@ def new_file(path: Path, *, mode: int = 0o600, needed: int | None = None) -> Ite
 def write(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Write `data` to `path` so that it is whole and durable when this returns. DiskFault where the disk refuses."""
     with disk_faults(path.parent, len(data)):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent)
         temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
         with new_file(temporary, mode=mode, needed=len(data)) as stream:
             stream.write(data)

@@ -34,12 +34,13 @@ class FolderMailbox:
 
     @property
     def down(self) -> CpisError | None:
-        """See `Mailbox`: the share is not mounted, or has gone away."""
+        """See `Mailbox`: the share has gone away, or holds nothing, as a place where nothing is mounted does."""
         try:
-            with _refusals("The share"), os.scandir(self._root):
-                return None
+            with _refusals("The share"), os.scandir(self._root) as scan:
+                empty = next(scan, None) is None
         except CpisError as fault:
             return fault
+        return PartnerUnreachable("The share holds nothing, not even folders.", "Is the share mounted?") if empty else None
 
     def list(self, folder: str) -> Listing:
         """See `Mailbox`. PartnerRefused over `listing_entries`."""

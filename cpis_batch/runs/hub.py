@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from cpis_batch.config import Settings
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope import hub as hub_keys
 from cpis_batch.envelope.opening import GpgHome
-from cpis_batch.errors import Bug, ConfigFault, StateFault, UsageFault
+from cpis_batch.errors import Bug, ConfigFault, Exit, StateFault, UsageFault
 from cpis_batch.intake.answering import RULES_VERSION
 from cpis_batch.keystore import MasterKey, load_master_key
 from cpis_batch.organisations import Organisations
@@ -216,7 +217,16 @@ class Inline(Executor):
 def _in_worker(common: Rehearsed, keys: Keys) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
+    threading.Thread(target=_end_with_the_run, name="end with the run", daemon=True).start()
     start_worker(common, keys)
+
+
+def _end_with_the_run() -> None:
+    """End this worker when the run does, however it ends: a pool whose process was killed would wait for ever, keys in hand."""
+    run = multiprocessing.parent_process()
+    assert run is not None
+    run.join()
+    os._exit(Exit.INTERRUPTED)
 
 
 @contextmanager

@@ -34,10 +34,10 @@ def make(home: Path, *, environment: str, now: datetime, dry_run: bool = False) 
     made = [config.FILE_NAME, catalogue.FILE_NAME, "keys/master.key", *(f"{folder}/" for folder in FOLDERS)]
     if dry_run:
         return made
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.make_folder(home)
     home.chmod(0o700)
     for folder in FOLDERS:
-        (home / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_folder(home / folder)
     master = make_master_key(home / "keys" / "master.key")
     with Catalogue(home / catalogue.FILE_NAME, create=True) as made_catalogue:
         told = Deed(Kind.COMMAND, {"command": "init", "environment": environment, "program": __version__})

@@ -77,7 +77,7 @@ def make_home(home: Path, *, las: Sequence[str], starts: date, expires: date, an
     begins = starts - timedelta(days=365)
     new_home.make(home, environment=Environment.TEST, now=start_of(begins))
     files.write(home / "reference" / "organisation_areas.csv", organisation_areas())
-    (home / _KEYS).mkdir(mode=0o700, parents=True)
+    files.make_folder(home / _KEYS)
     files.write(home / HOST_KEY, new_host_key())
     ssh_keys.make_client_key(home / ssh_keys.FILE_NAME, "cpis-batch rehearsal")
     point_to(home, FolderServer(path=REMOTE), anchor=anchor or starts + timedelta(days=2))

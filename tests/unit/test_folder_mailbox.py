@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cpis_batch.config import FolderServer, Limits
-from cpis_batch.errors import ChangedWhileRead, PartnerRefused
+from cpis_batch.errors import ChangedWhileRead, PartnerRefused, PartnerUnreachable
 from cpis_batch.exchange.connect import open_mailbox
 from cpis_batch.exchange.folder import FolderMailbox
 from tests.integration.places import INBOUND, OUTBOUND, folder_place
@@ -83,3 +83,13 @@ def test_a_delivery_can_be_read_by_the_group_of_the_share_and_by_no_others(place
     finally:
         os.umask(before)
     assert (place.root / OUTBOUND / "ack.pgp").stat().st_mode & 0o777 == 0o660
+
+
+def test_f14_a_share_that_is_away_or_not_mounted_is_down_and_one_with_a_folder_that_is_refused_is_not(place, tmp_path):
+    assert place.mailbox.down is None
+    with pytest.raises(PartnerRefused):
+        place.mailbox.list("E10000016/inbound")
+    assert place.mailbox.down is None
+    for path in ("nowhere", "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        assert isinstance(FolderMailbox(tmp_path / path, Limits()).down, PartnerRefused | PartnerUnreachable)

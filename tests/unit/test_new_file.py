@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import stat
 
 import pytest
 
@@ -55,3 +56,12 @@ def test_f60_a_disk_that_refuses_says_how_much_is_needed_and_keeps_no_part(tmp_p
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_f70_folders_that_are_made_on_the_way_are_the_owners_alone_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        files.write(tmp_path / "a" / "b" / "c", b"x")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE((tmp_path / path).stat().st_mode) for path in ("a", "a/b", "a/b/c")] == [0o700, 0o700, 0o600]
