@@ -9,6 +9,7 @@ Three kinds, because they call for three reactions (DESIGN, section 7):
 No message ever holds a value of a record: rows are named by file, line number and field.
 """
 
+import re
 from enum import IntEnum
 from pathlib import Path
 
@@ -141,3 +142,11 @@ def place_of(fault: BaseException) -> str:
         trace = trace.tb_next
     where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "an unknown place"
     return f"{type(fault).__name__} at {where}"
+
+
+_OF_A_CSV = re.compile(r"(?:Row|CSV column) #\d+|Expected \d+ columns, got \d+|conversion error to \w+")
+
+
+def where_in_csv(fault: Exception) -> str:
+    """What pyarrow says of a CSV file that it does not read, without the row or the value that it quotes."""
+    return ", ".join(_OF_A_CSV.findall(str(fault))) or "it is no CSV in UTF-8"

@@ -23,7 +23,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from cpis_batch.engine import query
-from cpis_batch.errors import ConfigFault, UsageFault
+from cpis_batch.errors import ConfigFault, UsageFault, where_in_csv
 from cpis_batch.extracts.routing import Reference
 
 _TEXT, _DAY = pa.string(), pa.date32()
@@ -238,7 +238,9 @@ def _read(path: Path, data: bytes, columns: Mapping[str, pa.DataType]) -> pa.Tab
             convert_options=csv.ConvertOptions(column_types=columns, null_values=[""], strings_can_be_null=True),
         )
     except pa.ArrowInvalid as fault:
-        raise ConfigFault(f"{path}: {fault}", "Write it as CSV in UTF-8 with the packaged columns and ISO dates.") from fault
+        raise ConfigFault(
+            f"{path} does not read: {where_in_csv(fault)}.", "Write it as CSV in UTF-8 with the packaged columns and ISO dates."
+        ) from None
     if table.column_names != list(columns):
         raise ConfigFault(f"{path}: the columns are not {', '.join(columns)}.", "Keep the packaged file's columns, in its order.")
     return table

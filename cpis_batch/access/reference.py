@@ -20,7 +20,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from cpis_batch.engine import query
-from cpis_batch.errors import ConfigFault
+from cpis_batch.errors import ConfigFault, where_in_csv
 
 _PACKAGED = Path(__file__).parent.parent / "reference"
 _CARE = ("SCHEDULED", "UNSCHEDULED")
@@ -91,7 +91,8 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
             convert_options=csv.ConvertOptions(column_types=schema, null_values=[""], strings_can_be_null=True),
         )
     except (OSError, pa.ArrowInvalid) as fault:
-        raise ConfigFault(f"{path} does not read: {fault}", "Write it as CSV in UTF-8 with the packaged columns.") from fault
+        why = fault.strerror if isinstance(fault, OSError) else where_in_csv(fault)
+        raise ConfigFault(f"{path} does not read: {why}.", "Write it as CSV in UTF-8 with the packaged columns.") from None
     if table.column_names != schema.names:
         raise ConfigFault(f"{path}: the columns are not {', '.join(schema.names)}.", "Keep the packaged columns, in their order.")
     if table.column(0).null_count:

@@ -35,6 +35,11 @@ def values_of(record: msgspec.Struct) -> dict[str, Any]:
     return {name: _plain(getattr(record, name)) for name in record.__struct_fields__}
 
 
+def _named(fault: sqlite3.Error) -> str:
+    """SQLite's name for a fault. Its text may quote what it refused."""
+    return str(getattr(fault, "sqlite_errorname", type(fault).__name__))
+
+
 class Database:
     """One open catalogue file. Use as a context manager; one writer at a time is the run lock's business."""
 
@@ -77,16 +82,17 @@ class Database:
         except sqlite3.OperationalError as fault:
             if any(word in str(fault) for word in ("disk", "full", "readonly", "I/O")):
                 raise DiskFault(
-                    f"The catalogue cannot be written: {fault}.",
+                    f"The catalogue cannot be written: {fault}.",  # a fixed text of SQLite's own
                     "Nothing of this step became true. Make room or mend the disk, then run the same command again.",
                 ) from None
-            raise StateFault(f"The catalogue cannot be used: {fault}.", "Run: cpis-batch register verify") from None
+            raise StateFault(f"The catalogue cannot be used: {_named(fault)}.", "Run: cpis-batch register verify") from None
         except sqlite3.DatabaseError as fault:
             raise StateFault(
-                f"The catalogue is damaged or refuses a contradiction: {fault}.", "Run: cpis-batch register verify"
+                f"The catalogue is damaged or refuses a contradiction: {_named(fault)}.", "Run: cpis-batch register verify"
             ) from None
         except (msgspec.ValidationError, UnicodeDecodeError) as fault:
-            what = f"The catalogue holds what cannot stand there: {fault}."
+            where = str(fault).rpartition(" - at ")[2] if isinstance(fault, msgspec.ValidationError) else "text that is none"
+            what = f"The catalogue holds what cannot stand there: {where}."  # where it is; what it is, the library would quote
             raise StateFault(what, "Run: cpis-batch register verify") from None
 
     @contextmanager

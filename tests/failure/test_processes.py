@@ -27,7 +27,8 @@ from tests.small_england import small_england
 PROGRAM = Path(sys.executable).with_name("cpis-batch")
 CAMDEN, ISLINGTON = "E09000007", "E09000019"
 
-# For each process of the session, and the agent of this gpg's home: name, limit of core files, umask, arguments, environment.
+# For each process of the session, and the agent of this gpg: name, limit of core files, umask, arguments, environment. Each
+# look has a file of its own, since gpg may write no more than 64 KiB.
 LOOKS = """
 session=$(cut -d' ' -f6 /proc/$$/stat)
 for process in /proc/[0-9]*; do
@@ -38,8 +39,8 @@ for process in /proc/[0-9]*; do
   [ -n "$words" ] || continue
   core=$(grep 'Max core file size' $process/limits)
   mask=$(grep Umask $process/status)
-  printf '%s\\n' "PROCESS $words" "$core" "$mask" >> LOG
-  tr '\\0' '\\n' < $process/environ >> LOG
+  printf '%s\\n' "PROCESS $words" "$core" "$mask" >> LOG.$$
+  tr '\\0' '\\n' < $process/environ >> LOG.$$
 done
 """
 
@@ -92,8 +93,12 @@ def gpg(tmp_path) -> Iterator[Gpg]:
 
 
 def environment(hub: Hub, gpg: Gpg | None = None) -> dict[str, str]:
-    more = {"CPIS_HOME": str(hub.home), "CPIS_NOW": hub.now.isoformat()} | ({"PATH": gpg.path} if gpg else {})
-    return dict(os.environ) | more
+    return {
+        "CPIS_HOME": str(hub.home),
+        "CPIS_NOW": hub.now.isoformat(),
+        "HOME": str(hub.home.parent),
+        "PATH": gpg.path if gpg else os.environ["PATH"],
+    }
 
 
 @pytest.fixture
@@ -112,7 +117,7 @@ def test_f68_f70_no_process_of_a_run_may_leave_a_core_or_shows_a_record_or_a_key
         env=environment(hub, gpg), start_new_session=True, capture_output=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    seen = gpg.log.read_text()
+    seen = "".join(log.read_text() for log in gpg.log.parent.glob("log.*"))
     found = re.findall(r"^PROCESS (.*)\n(.*)\nUmask:\t(.*)$", seen, re.MULTILINE)
     for what in ("cpis-batch run nightly", "multiprocessing.forkserver", "gpg-agent --homedir", "--decrypt"):
         assert [words for words, _, _ in found if what in words], f"{what} was not there to be looked at"
@@ -161,7 +166,8 @@ def test_f70_whatever_the_umask_of_the_caller_a_home_is_its_owners_alone(tmp_pat
 def at_work(hub, gpg) -> Iterator[subprocess.Popen[str]]:
     """A run that has begun to open a file, and waits there."""
     gpg.hold_back()
-    with subprocess.Popen([PROGRAM, "run", "intake"], env=environment(hub, gpg), stdout=subprocess.DEVNULL) as process:
+    words = [PROGRAM, "run", "intake"]
+    with subprocess.Popen(words, env=environment(hub, gpg), stdout=subprocess.DEVNULL, start_new_session=True) as process:
         gpg.wait_for_one()
         yield process
         process.kill()
