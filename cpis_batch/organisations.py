@@ -56,6 +56,7 @@ TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
 }
 
 _GSS_CODE = re.compile(r"E(06|08|09|10)[0-9]{6}")
+_A_CODE = re.compile(r"[A-Z]{1,6}[0-9][A-Z0-9]{0,8}")  # what may be repeated to an operator: no name, no number of a person
 _THREE_DIGITS = re.compile(r"[0-9]{3}")
 
 
@@ -278,5 +279,9 @@ def _hold_together(tables: Mapping[str, pa.Table]) -> None:
     for what, sql in _contradictions().items():
         found = query(sql, tables)
         if found.num_rows:
-            codes = ", ".join(sorted({str(value) for value in found.column(0).to_pylist()})[:5])
-            raise ConfigFault(f"Reference {what}: {codes}.", "Mend the file in the home's reference/ folder.")
+            codes = sorted({value for value in map(str, found.column(0).to_pylist()) if _A_CODE.fullmatch(value)})[:5]
+            told = ", ".join(codes) or "something that is no code"
+            raise ConfigFault(
+                f"Reference {what}: {told}.",
+                "Mend the file in the home's reference/ folder.",
+            )

@@ -6,10 +6,8 @@ of the home, is searched afterwards; each test shows first that the library does
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import struct
-import sys
 from pathlib import Path
 
 import msgspec
@@ -17,49 +15,19 @@ import pyarrow as pa
 import pytest
 from paramiko.sftp import CMD_STATUS, SFTP_FAILURE
 
-from cpis_batch import cli, config, organisations, ssh_keys
+from cpis_batch import config, organisations, ssh_keys
 from cpis_batch.keystore import load_master_key
 from cpis_batch.register.store import PartStore
 from cpis_batch.sandbox.faulty_server import Faults, FaultyServer
 from cpis_batch.vocabulary import FileState
 from tests.builders import HACKNEY
 from tests.envelope_kit import Council, party
-from tests.failure.test_privacy import FAMILY, GOOD, put, sighted
+from tests.failure.privacy_kit import Home
+from tests.failure.test_privacy import FAMILY, GOOD, put
 from tests.hub import Hub, extract, keys
 from tests.small_england import small_england
 
 CANARY = f"{FAMILY}1 9990000018 2019-04-30"
-
-
-class Home:
-    """A home with one authority, whose commands are given in this process; all that they say is kept."""
-
-    def __init__(self, hub: Hub, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self.hub, self._capfd, self._monkeypatch = hub, capfd, monkeypatch
-        self.said = ""
-
-    def command(self, *words: str) -> int:
-        self._monkeypatch.setattr(sys, "argv", ["cpis-batch", *words])
-        self._monkeypatch.setenv("CPIS_HOME", str(self.hub.home))
-        self._monkeypatch.setenv("CPIS_NOW", self.hub.now.isoformat())
-        before = os.umask(0o077)
-        try:
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        finally:
-            os.umask(before)
-        told = self._capfd.readouterr()
-        self.said += told.out + told.err
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    def sightings(self, *but: str) -> dict[str, set[str]]:
-        """Where an identifier stands: in what was said, or in a file of the home other than those in which a test put it."""
-        found = {"said": sighted(self.said.encode())}
-        for path in self.hub.home.rglob("*"):
-            if path.is_file() and path.name not in but:
-                found[str(path.relative_to(self.hub.home))] = sighted(os.fsencode(path.name) + path.read_bytes())
-        return {place: kinds for place, kinds in found.items() if kinds}
 
 
 @pytest.fixture
