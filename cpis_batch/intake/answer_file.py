@@ -18,7 +18,7 @@ FORMS = ("csv", "json", "html")
 MOST_BYTES = 256 * 1024 * 1024  # of one member: an extract has no more, and an answer says less of it
 # What zipfile raises for archives that are damaged, locked with a password, or of a kind that it does not know.
 _OF_ZIPFILE = (zipfile.BadZipFile, zlib.error, LookupError, RuntimeError, ValueError, EOFError, OSError, OverflowError)
-_ADVICE = "Collect it again; if that does not help, tell the hub, and use a cpis-batch that is not older than the hub's."
+_ADVICE = "Collect it again; if that does not help, tell the hub, and use this program in its newest version."
 
 
 class _File(msgspec.Struct):
