@@ -117,7 +117,7 @@ def _decide(context: Context, number: int, *, release: bool, by: str, reason: st
         opened(context.home, what=f"holds {what} {number}", business_date=context.today, now=context.now) as hub,
         Servers(hub) as servers,
     ):
-        hold = decide.open_hold(hub, number)
+        hold = decide.open_hold(hub, number, release=release)
         if dry_run:
             words = [f"Hold {number} ({hold.partner}, {hold.reason}) would be {what}d: {hold.detail}"]
             context.emit(

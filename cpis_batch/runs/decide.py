@@ -13,7 +13,7 @@ from cpis_batch.runs.hub import Hub
 
 
 def decide(hub: Hub, servers: Servers, hold_id: int, *, release: bool, by: str, reason: str) -> intake.Intake:
-    """Settle one hold. UsageFault where there is no such open hold, no name or reason is given, or an NHS number may be in it."""
+    """Settle one hold. UsageFault where `open_hold` has one, no name or reason is given, or an NHS number may be in it."""
     if not by.strip() or not reason.strip():
         raise UsageFault("A decision needs a name and a reason.", "Say who decides with --by and why with --reason.")
     if nhs_number.may_be_in(f"{by} {reason}"):
@@ -21,7 +21,7 @@ def decide(hub: Hub, servers: Servers, hold_id: int, *, release: bool, by: str, 
             "The name or the reason holds what may be an NHS number, and it would be written down.",
             "Give a case reference instead.",
         )
-    hold = open_hold(hub, hold_id)
+    hold = open_hold(hub, hold_id, release=release)
     decided = msgspec.structs.replace(
         hold,
         decision="RELEASED" if release else "REFUSED",
@@ -34,11 +34,16 @@ def decide(hub: Hub, servers: Servers, hold_id: int, *, release: bool, by: str, 
     return done
 
 
-def open_hold(hub: Hub, hold_id: int) -> Hold:
-    """The hold, if it still waits for a decision; UsageFault if not."""
+def open_hold(hub: Hub, hold_id: int, *, release: bool) -> Hold:
+    """The hold, if it still waits for a decision, and for this one; UsageFault if not."""
     hold = hub.catalogue.hold(hold_id)
     if hold is None:
         raise UsageFault(f"There is no hold {hold_id}.", "See: cpis-batch holds list")
     if hold.decision is not None:
         raise UsageFault(f"Hold {hold_id} was decided before: {hold.decision}.", "See: cpis-batch holds list --all")
+    if release and hold.reason == "PARTNER_HELD":
+        raise UsageFault(
+            f"Hold {hold_id} is of a file that waits behind a contradiction: to release it would change nothing.",
+            f"Decide the CONFLICT of {hold.partner}, then its files go their way: cpis-batch holds list",
+        )
     return hold
