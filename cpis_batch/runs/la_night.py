@@ -125,11 +125,11 @@ class Evening:
         return {digest for digest, _ in self.merged.values()}
 
     def unopened(self, candidate: Candidate, opened: Unopened) -> None:
-        """Wait while the file may still be growing, else refuse it."""
+        """Wait while the file may still be growing, else refuse it. One that is held was whole, and is not waited for."""
         self.result.operator_notes.append(f"arrival {candidate.arrival.id}: {opened.refusal}: {opened.operator_detail}")
         quiet_since = min(candidate.first_seen_at, candidate.arrival.modified_at)
         minutes = (self.common.now - quiet_since).total_seconds() / 60
-        if opened.refusal is Refusal.UNREADABLE and minutes < self.common.partial_wait_minutes:
+        if candidate.hold is None and opened.refusal is Refusal.UNREADABLE and minutes < self.common.partial_wait_minutes:
             self.result.waiting.append(candidate)
             return
         outcome = FileOutcome.UNREADABLE if opened.refusal is Refusal.UNREADABLE else FileOutcome.NONE_LOADED

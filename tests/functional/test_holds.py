@@ -6,12 +6,15 @@ import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from cpis_batch import partners
+from cpis_batch import config, partners
+from cpis_batch.envelope import hub as hub_keys
 from cpis_batch.errors import UsageFault
+from cpis_batch.keystore import load_master_key
 from tests.builders import HACKNEY, KENT, nhs
 from tests.commands import told, typed
 from tests.hub import Hub, plan_row
@@ -240,6 +243,42 @@ def test_a_file_held_for_one_reason_and_then_another_and_the_first_again_is_told
     hub.decide(the_hold(hub), release=True)
     assert len(hub.active()) == 25
     assert states(hub).count("MERGED") == 2
+
+
+def test_a_file_behind_a_contradiction_cannot_be_released_past_it_but_it_can_be_refused(hub):
+    conflict(hub, sequence=1)
+    hub.drop(HACKNEY, [*EVERYONE, plan_row(50)], sequence=2)
+    hub.run()
+    behind, before = hold_for(hub, "PARTNER_HELD"), hub.status()
+    with pytest.raises(UsageFault, match="would change nothing"):
+        hub.decide(behind, release=True)
+    assert hub.status() == before
+
+    hub.decide(behind, release=False)
+    assert held(hub) == ["CONFLICT"]
+    assert (len(hub.active()), states(hub).count("REFUSED")) == (40, 2)
+
+
+def test_f21_a_held_file_that_cannot_be_opened_any_more_is_refused_by_the_decision_and_not_waited_for(hub):
+    """It was put down minutes before the last day of the hub's key ended: no upload that may still be growing (F01)."""
+    hub.now = hub.now.replace(hour=23, minute=58)
+    dropped = hub.drop(HACKNEY, EVERYONE[:25])
+    hub.put(HACKNEY, dropped.name, dropped.read_bytes(), minutes_ago=5)
+    last = hub.now.date()
+    hub_keys.make(
+        hub.home,
+        load_master_key(hub.home, config.load(hub.home)),
+        user_id="Hub <hub@example.org>",
+        starts=last - timedelta(days=1),
+        ends=last.replace(year=2039),
+        overlap_days=1,
+    )
+    hub.run()
+    assert held(hub) == ["BRAKE"]
+    hub.now += timedelta(minutes=5)
+    hub.decide(the_hold(hub), release=True)
+    assert (held(hub), hub.status()["waiting"], states(hub)) == ([], 0, ["MERGED", "REFUSED"])
+    assert hub.acknowledgement()["file"]["outcome"] == "CPF01"
 
 
 def conflict(hub: Hub, *, sequence: int, given: str = "Other") -> None:
