@@ -1,4 +1,4 @@
-"""The merge against a model: a dict of plans and the rules of DESIGN, said once more, row by row.
+"""The merge against a model (`plans_model`): a dict of plans and the rules of DESIGN, said once more, row by row.
 
 Many nights of FULL and DELTA extracts are drawn, with ends, deletes, amendments, re-datings, rows rejected and children who
 come of age in between; the model and the register must say the same after each.
@@ -6,7 +6,6 @@ come of age in between; the model and the register must say the same after each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpis_batch.business_time import birthday
 from cpis_batch.config import Brake
 from cpis_batch.register.balance import balance, imbalances
 from cpis_batch.register.digest import logical_digest, register_digest
@@ -26,6 +24,7 @@ from cpis_batch.register.schema import HISTORY
 from cpis_batch.register.view import active, known
 from cpis_batch.vocabulary import ExtractKind
 from tests.builders import HACKNEY, KENT, accepted, extract, nhs, plan, plans, rejected, row
+from tests.properties.plans_model import FACTS, Plans, key_of
 
 DAY = timedelta(days=1)
 FIRST_NIGHT = date(2026, 10, 1)
@@ -33,78 +32,6 @@ STARTS = [date(2025, 1, 1), date(2026, 1, 1), date(2026, 9, 1), date(2026, 12, 1
 ENDS = [None, None, None, date(2025, 2, 1), date(2026, 9, 30), date(2027, 1, 31)]
 BIRTHS = [date(2015, 5, 5), date(2008, 10, 3), date(2008, 10, 10)]  # the last two come of age within the nights drawn
 CHILDREN = {child: nhs(child) for child in range(3)}
-FACTS = ("child_id", "family_name", "given_name", "date_of_birth", "end_date", "end_basis")
-
-
-@dataclass
-class Model:
-    """One authority's plans by (number, type, start), and the keys that were deleted at some time."""
-
-    plans: dict = field(default_factory=dict)
-    deleted: set = field(default_factory=set)
-
-    def night(self, rows, rejected_rows, kind, today):
-        """Take one extract in; what it did to each plan, by key."""
-        done = {}
-        before = self.plans
-        standing = self.plans = {key: aged(held, today) for key, held in before.items()}
-        self.plans = dict(standing)
-        sent = {key_of(one): aged(one, today) for one in rows}
-        for key, new in sent.items():
-            new |= {"last_confirmed_on": today, "missing_since": None}
-            becomes = self.becomes(key, new, sent, standing)
-            if new["delete_date"]:
-                if self.plans.pop(key, None):
-                    self.deleted.add(key)
-                    done[key] = "DELETED"
-            elif becomes:
-                del self.plans[becomes]
-                self.plans[key], done[key] = new, "AMENDED"
-            elif key in standing:
-                self.plans[key], done[key] = new, verdict(before[key], new)
-            elif new["end_date"] is None or new["end_date"] + 365 * DAY >= today:
-                self.plans[key], done[key] = new, "REOPENED" if key in self.deleted else "NEW"
-        in_vain = {key_of(one)[:2] for one in rejected_rows}
-        for key, held in self.plans.items():
-            if key in sent:
-                continue
-            if held != before[key]:
-                held["missing_since"], done[key] = None, "AGED_OUT"
-            elif key[:2] in in_vain:
-                held["missing_since"] = None
-            elif kind is ExtractKind.FULL and held["end_basis"] != "AGE" and (held["end_date"] or today) >= today:
-                held["missing_since"], done[key] = held["missing_since"] or today, "MISSING"
-        return done
-
-    @staticmethod
-    def becomes(key, new, sent, standing):
-        """The key of the open plan whose start date this row amends, if it does."""
-        if key in standing or new["delete_date"] or new["end_date"]:
-            return None
-        others = [k for k, one in standing.items() if k[:2] == key[:2] and one["end_date"] is None and k not in sent]
-        return max(others, default=None)
-
-
-def key_of(one):
-    return one["nhs_number"], one["plan_type"], one["start_date"]
-
-
-def aged(one, today):
-    """As the calendar has it: a child's plan has ended on the 18th birthday."""
-    adult = birthday(one["date_of_birth"], 18)
-    if one["plan_type"] != "UCPP" and adult <= today and (one["end_date"] is None or one["end_date"] > adult):
-        return one | {"end_date": adult, "end_basis": "AGE"}
-    return one | {"end_basis": one.get("end_basis") or ("LA" if one["end_date"] else None)}
-
-
-def verdict(held, new):
-    if new["end_basis"] == "AGE" and (held["end_date"] is None or held["end_date"] > new["end_date"]):
-        return "AGED_OUT"
-    if held["end_date"] is None and new["end_date"]:
-        return "ENDED"
-    if held["end_date"] and new["end_date"] is None:
-        return "RESUMED"
-    return "CONFIRMED" if all(held[name] == new[name] for name in FACTS) else "AMENDED"
 
 
 @st.composite
@@ -155,7 +82,7 @@ def said_of(plans_table):
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(extracts(), min_size=1, max_size=5))
 def test_the_register_says_what_the_model_says_after_every_night(nights):
-    model, held, past, seen = Model(), plans(), HISTORY.empty_table(), []
+    model, held, past, seen = Plans(), plans(), HISTORY.empty_table(), []
     for today, drawn in dates(nights):
         _, kind, rows, vain = drawn
         merged = night_of(held, past, drawn, today)
