@@ -147,7 +147,7 @@ def settle(
             result.changes[change] = result.changes.get(change, 0) + count
         if one.fault:
             result.faults[one.la_code] = one
-    result.head = _commit(hub, results, result.waiting)
+    result.head = _commit(hub, results, result.waiting, looked=decisions is None)
     _drop_halves(hub, result.waiting)
     return result
 
@@ -289,7 +289,8 @@ def accounted(task: LaTask, result: LaResult) -> LaResult:
     return LaResult(result.la_code, fault=why, fault_code=Exit.BUG)
 
 
-def _commit(hub: Hub, results: list[LaResult], waiting: list[Candidate]) -> CommitHead | None:
+def _commit(hub: Hub, results: list[LaResult], waiting: list[Candidate], *, looked: bool) -> CommitHead | None:
+    """Make the evening true. Where nobody `looked` into the mailboxes, what is waited for there goes on being waited for."""
     what: dict[str, tuple[Any, ...]] = {
         "versions": tuple(one.version for one in results if one.version),
         "balances": tuple(line for one in results for line in one.balances),
@@ -306,7 +307,7 @@ def _commit(hub: Hub, results: list[LaResult], waiting: list[Candidate]) -> Comm
     }
     still = {(c.arrival.mailbox, c.arrival.folder, c.arrival.name): _waiting(c) for c in waiting}
     folders = {(partner.mailbox, inbound(partner)) for partner in hub.partners.values() if partner.kind is PartnerKind.LA}
-    before = [w for w in hub.catalogue.waiting() if (w.mailbox, w.folder) in folders]
+    before = [w for w in hub.catalogue.waiting() if looked and (w.mailbox, w.folder) in folders]
     gone = [w for w in before if still.get((w.mailbox, w.folder, w.name)) != w]
     new = [w for w in still.values() if w not in before]
     head = hub.commit("INTAKE", forget=gone, **what) if any(what.values()) else None

@@ -281,6 +281,14 @@ def test_f21_a_held_file_that_cannot_be_opened_any_more_is_refused_by_the_decisi
     assert hub.acknowledgement()["file"]["outcome"] == "CPF01"
 
 
+def test_f01_a_decision_forgets_no_upload_that_is_waited_for(hub):
+    hub.put(KENT, hub.name(KENT, 1), b"the first part of something", minutes_ago=5)
+    truncated(hub)
+    assert hub.status()["waiting"] == 1
+    hub.decide(the_hold(hub), release=False)
+    assert hub.status()["waiting"] == 1
+
+
 def conflict(hub: Hub, *, sequence: int, given: str = "Other") -> None:
     """Other bytes under a sequence number that was used."""
     hub.drop(HACKNEY, [plan_row(1, given=given)], sequence=sequence)
