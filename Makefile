@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FUZZ ?= 20000
+STORIES ?= 300
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types tests fuzz bench docs lock clean tools-demo tools-test
+.PHONY: help demo test check lint types tests fuzz model bench docs lock clean tools-demo tools-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ tests: .stamps/test
 
 fuzz: .stamps/test tools-test ## give what partners send, mutated, to all that reads it; FUZZ=20000 is the budget
 	CPIS_FUZZ=$(FUZZ) $(BIN)/pytest tests/failure/test_fuzz.py -n 2 --dist worksteal -s
+
+model: .stamps/test tools-test ## many stories of the whole exchange, held to a model after every step; STORIES=300 is how many
+	CPIS_MODEL_EXAMPLES=$(STORIES) $(BIN)/pytest tests/properties/test_pipeline_model.py -n 0 -q -s
 
 bench: .stamps/bench tools-test ## the benchmarks; writes docs/performance.md
 	$(BIN)/python -m benchmarks

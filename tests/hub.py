@@ -199,9 +199,9 @@ class Hub:
 
     def opened(self, path: Path, by: str) -> bytes:
         """A message of the hub's, opened and verified by its recipient."""
-        found = open_at_desk(
-            path.read_bytes(), secret=keys(by).secret, senders={inspect(self.certificate).fingerprint: self.certificate}
-        )
+        hub = [path.read_bytes() for path in (self.home / "keys" / "hub").glob("*.asc")]
+        senders = {inspect(certificate).fingerprint: certificate for certificate in hub}
+        found = open_at_desk(path.read_bytes(), secret=keys(by).secret, senders=senders)
         assert isinstance(found, Opened), found
         return found.plaintext
 
