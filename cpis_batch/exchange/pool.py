@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from threading import Condition, Lock
 
 from cpis_batch.errors import CpisError, PartnerUnreachable
-from cpis_batch.exchange.patience import Deadline, persist
+from cpis_batch.exchange.patience import TRIES, Deadline, persist
 from cpis_batch.exchange.ssh import Connection
 from cpis_batch.exchange.wire import Wire
 
-_FAILURES_A_SESSION = 3  # with 8 sessions at a time a server is given up after 24 that failed, and none that did not
+# With 8 sessions at a time a server is given up after 24 that failed, and none that did not. However few there are at a time, not
+# for fewer than four files, each tried as often as one may be: what one file does to a line is not the fault of its server.
+_FAILURES_A_SESSION, _FAILURES_AT_LEAST = 3, 4 * TRIES
 
 
 @dataclass(eq=False, slots=True)
@@ -47,7 +49,7 @@ class Pool:
         self._sleep = sleep
         self._lines = [_Line() for _ in range(connections)]
         self._free = sessions
-        self._patience = sessions * _FAILURES_A_SESSION
+        self._patience = max(sessions * _FAILURES_A_SESSION, _FAILURES_AT_LEAST)
         self._failures = 0  # since a session was last of use
         self._changed = Condition()
         self._down: CpisError | None = None
