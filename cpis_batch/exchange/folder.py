@@ -102,6 +102,9 @@ class FolderMailbox:
                     return
                 if _status(target) is None:
                     path.rename(target)
+                    # Else a power loss could put it back, after the catalogue has written down where it went (F61).
+                    files.sync_folder(target.parent)
+                    files.sync_folder(path.parent)
                     return
         raise PartnerRefused(f"{to_folder} holds too many files of one name.", f"Clear {to_folder}.")
 

@@ -138,3 +138,11 @@ def test_f61_a_delivery_is_durable_on_the_share_before_it_gets_its_name(calls):
     uploads = [call.paths for call in calls if call.name == "rename" and "/outbound/" in call.paths[-1]]
     assert len(uploads) > 6
     assert all(old in synced and str(Path(new).parent) in synced for old, new in uploads)
+
+
+def test_f61_a_file_that_was_moved_away_cannot_come_back(calls):
+    moves = [(place, call.paths) for place, call in enumerate(calls) if call.name == "rename" and "/inbound/" in call.paths[0]]
+    assert len(moves) > 3
+    for place, (old, new) in moves:
+        synced = {call.paths[0] for call in calls[place:] if call.name == "fsync"}
+        assert {str(Path(old).parent), str(Path(new).parent)} <= synced
