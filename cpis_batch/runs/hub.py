@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import resource
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -41,6 +43,7 @@ from cpis_batch.runs import lock, log
 from cpis_batch.runs.la_night import start_worker
 from cpis_batch.runs.task import Keys, Rehearsed
 
+_GOODBYE_SECONDS = 5.0  # for workers that have nothing to do any more; they take some 20 ms
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _COUNTED = ["nhs_number", "plan_type", "date_of_birth", "start_date", "end_date"]  # what `view` needs to count children
@@ -256,5 +259,22 @@ def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = Fa
             return
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["cpis_batch.runs.la_night"])
-        with ProcessPoolExecutor(count, context, _in_worker, (common, keys)) as pool:
+        others = set(multiprocessing.active_children())
+        pool = ProcessPoolExecutor(count, context, _in_worker, (common, keys))
+        try:
             yield pool
+        finally:
+            _send_home(pool, set(multiprocessing.active_children()) - others)
+
+
+def _send_home(pool: ProcessPoolExecutor, processes: set[BaseProcess]) -> None:
+    """End the workers of a pool that has done its work.
+
+    They say goodbye through one pipe, one after another: where one is killed while it does, the others would wait for their turn
+    for ever, and the pool for them.
+    """
+    pool.shutdown(wait=False, cancel_futures=True)
+    deadline = time.monotonic() + _GOODBYE_SECONDS
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        process.kill()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cpis_batch import config
+from cpis_batch.runs.hub import opened, workers
 from tests.builders import HACKNEY, KENT, nhs
 from tests.failure.strace_kit import injected
 from tests.hub import Hub, plan_row
@@ -33,6 +35,15 @@ def hub(tmp_path):
     path = hub.home / config.FILE_NAME
     path.write_text(path.read_text().replace("[intake]\n", "[intake]\nworkers = 2\n"))
     return hub
+
+
+def test_f63_a_worker_that_does_not_end_keeps_no_night_from_ending(hub, monkeypatch):
+    monkeypatch.setattr("cpis_batch.runs.hub._GOODBYE_SECONDS", 0.5)
+    with opened(hub.home, what="test", business_date=hub.now.date(), now=hub.now) as run:
+        with workers(run, 4) as pool:
+            worker = pool.submit(os.getpid).result()
+            os.kill(worker, signal.SIGSTOP)
+        assert not Path(f"/proc/{worker}").exists()
 
 
 def test_f28_an_authority_whose_file_kills_its_worker_is_alone_in_it(hub):
