@@ -277,7 +277,7 @@ def _contradictions() -> dict[str, str]:
 
 def _hold_together(tables: Mapping[str, pa.Table]) -> None:
     for what, sql in _contradictions().items():
-        found = query(sql, tables)
+        found = query(sql, {name: table for name, table in tables.items() if name in sql})  # to register one takes 0.6 ms
         if found.num_rows:
             codes = sorted({value for value in map(str, found.column(0).to_pylist()) if _A_CODE.fullmatch(value)})[:5]
             told = ", ".join(codes) or "something that is no code"
