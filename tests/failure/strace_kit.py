@@ -11,14 +11,10 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from random import Random, SystemRandom
-from typing import TypeVar
 
-from cpis_batch import config
 from tests.hub import Hub
 
 # Every call by which a program can change a disk. openat is here for the files that it creates.
@@ -27,7 +23,6 @@ MUTATING = (
     "fchmod,fchmodat,chmod"
 )
 _LINE = re.compile(r"(?P<thread>\d+) +(?P<call>[a-z0-9]+)\((?P<given>.*)\) += (?P<answer>-?\d+)")
-T = TypeVar("T")
 _PATH = re.compile(r'"(/[^"]*)"|<(/[^>]*)>')
 _WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT")
 
@@ -98,27 +93,3 @@ def _calls(lines: list[str]) -> Iterator[Call]:
         if int(found["answer"]) < 0 or (found["call"] == "openat" and not _WRITES.search(found["given"])):
             continue
         yield Call(int(thread), found["call"], places[key], found["given"])
-
-
-def sample(points: Sequence[T], count: int, seed: int) -> list[T]:
-    """`count` of the points, one from each of as many equal stretches; every one where CPIS_SWEEP=all."""
-    if os.environ.get("CPIS_SWEEP") == "all" or len(points) <= count:
-        return list(points)
-    choice = Random(seed)
-    edges = [len(points) * step // count for step in range(count + 1)]
-    return [choice.choice(points[start:end]) for start, end in pairwise(edges)]
-
-
-def seed() -> int:
-    """Another one each time, so that in time every point is tried; CPIS_SWEEP_SEED for one that was told before."""
-    return int(os.environ.get("CPIS_SWEEP_SEED", SystemRandom().randrange(10**6)))
-
-
-def copy_of(hub: Hub, folder: Path) -> Hub:
-    """The same hub at another place, files with their times."""
-    folder.mkdir(parents=True)
-    shutil.copytree(hub.home, folder / "home")
-    shutil.copytree(hub.root, folder / "served")
-    path = folder / "home" / config.FILE_NAME
-    path.write_text(path.read_text().replace(str(hub.root), str(folder / "served")))
-    return Hub(folder / "home", folder / "served", hub.now, dict(hub.sequences))

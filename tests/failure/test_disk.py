@@ -1,19 +1,22 @@
-"""F60, F61: a disk that is full or failing leaves the old state as it was and says so; what has a name is durable before it."""
+"""F60, F61: a disk that is full or failing leaves the old state as it was and says so; what has a name is durable before it.
+
+That it is so at every call is swept (test_crash); here it is what the operator is told, and in which order things become durable.
+"""
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cpis_batch.errors import Exit
-from tests.failure.strace_kit import Call, command, copy_of, injected, recorded, sample, seed
-from tests.failure.test_crash import Point, before_the_night, came_to, points
+from tests.builders import HACKNEY
+from tests.failure.strace_kit import Call, command, injected, recorded
 from tests.hub import Hub
-
-FAILING = ("write", "pwrite64", "fsync", "fdatasync", "rename", "ftruncate", "mkdir")
+from tests.sweep.evening import before_the_night, copy_of
+from tests.sweep.outcome import end_of, hold_to_the_parts_named
 
 
 @pytest.fixture(scope="module")
@@ -22,63 +25,26 @@ def evening(tmp_path_factory) -> Hub:
 
 
 @pytest.fixture(scope="module")
-def calls(evening, tmp_path_factory) -> list[Call]:
-    return recorded(copy_of(evening, tmp_path_factory.mktemp("undisturbed") / "hub"))
+def undisturbed(evening, tmp_path_factory) -> tuple[list[Call], dict[str, Any]]:
+    """The calls of a night that nothing disturbs, and what it comes to."""
+    hub = copy_of(evening, tmp_path_factory.mktemp("undisturbed") / "hub")
+    return recorded(hub), end_of(hub)
 
 
 @pytest.fixture(scope="module")
-def whole(evening, tmp_path_factory):
-    hub = copy_of(evening, tmp_path_factory.mktemp("whole") / "hub")
-    hub.run("nightly")
-    return came_to(hub)
-
-
-def committed(hub: Hub) -> set[str]:
-    """The parts that the catalogue stands on, all of which must be there."""
-    with hub.catalogue() as catalogue:
-        return set(catalogue.parts_in_use())
-
-
-def failing(evening: Hub, point: Point, fault: int, folder: Path) -> tuple[int, str, Hub]:
-    """A night in which a call fails, and with a full disk all of its kind after it; its end, what it said, and its hub."""
-    hub = copy_of(evening, folder / "hub")
-    before = committed(hub)
-    goes_on = "+" if fault == errno.ENOSPC else ""
-    only = hub.home.parent / point.only if point.only else None
-    done = injected(hub, f"{point.call}:error={errno.errorcode[fault]}:when={point.place}{goes_on}", only=only)
-    said = f"{point}, {errno.errorcode[fault]}: ended with {done.returncode}: {done.stderr}"
-    assert "Traceback" not in done.stderr, said
-    assert before, said
-    assert committed(hub) <= {path.stem for path in (hub.home / "register").iterdir()}, f"{said}: a part is missing"
-    return done.returncode, said, hub
-
-
-@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EIO], ids=["full", "failing"])
-def test_f60_a_disk_that_refuses_stops_the_night_cleanly_and_the_next_one_makes_up_for_it(evening, calls, whole, fault, tmp_path):
-    every = [point for point in points(calls) if point.call in FAILING]
-    # A partner's share that refuses is that partner's trouble; and SQLite folds its log into its file at the end, or later.
-    ours = [point for point in every if not point.only]
-    drawn = seed()
-    chosen = sample([point for point in ours if point.call != "pwrite64"], 4, drawn)
-    chosen += sample([point for point in ours if point.call == "pwrite64"], 1, drawn)
-    print(f"{len(every)} points, {len(chosen)} tried; CPIS_SWEEP_SEED={drawn}")
-    for number, point in enumerate(chosen):
-        code, said, hub = failing(evening, point, fault, tmp_path / str(number))
-        assert code in (Exit.DISK, Exit.PERSON_NEEDED), said
-        if code == Exit.PERSON_NEEDED:
-            assert point.call == "pwrite64", f"{said}: passed over"
-        hub.run("nightly")
-        assert came_to(hub) == whole, said
-        assert not list(hub.home.rglob(".part-*")), said
+def calls(undisturbed) -> list[Call]:
+    return undisturbed[0]
 
 
 @pytest.mark.parametrize("kind", ["archive", "register", "outbox"])
 def test_f60_what_is_needed_and_what_to_do_are_told(evening, calls, kind, tmp_path):
     made = next(call for call in calls if call.name == "fsync" and f"/home/{kind}/.part-" in call.paths[0])
-    code, said, _ = failing(evening, Point("fsync", made.place), errno.ENOSPC, tmp_path)
-    assert code == Exit.DISK
-    assert "bytes are needed" in said
-    assert "Make room" in said
+    hub = copy_of(evening, tmp_path / "hub")
+    done = injected(hub, f"fsync:error=ENOSPC:when={made.place}+")
+    assert done.returncode == Exit.DISK, done.stderr
+    assert "bytes are needed" in done.stderr
+    assert "Make room" in done.stderr
+    hold_to_the_parts_named(hub)
 
 
 @pytest.mark.parametrize("name", ["run.lock", "catalogue.sqlite", "catalogue.sqlite-wal", "logs"])
@@ -93,13 +59,14 @@ def test_f60_a_night_that_cannot_open_what_it_writes_does_not_begin(evening, nam
     assert list(hub.root.glob("*/inbound/*"))
 
 
-def test_f60_a_share_that_refuses_a_delivery_is_that_partner_s_trouble_and_is_made_up_for(evening, calls, whole, tmp_path):
-    outbound = next(point for point in points(calls) if point.call == "fsync" and point.only)
-    code, said, hub = failing(evening, outbound, errno.EIO, tmp_path)
-    assert code == Exit.PERSON_NEEDED, said
+def test_f60_a_share_that_refuses_a_delivery_is_that_partner_s_trouble_and_is_made_up_for(evening, undisturbed, tmp_path):
+    hub = copy_of(evening, tmp_path / "hub")
+    done = injected(hub, "fsync:error=EIO:when=1", only=hub.root / HACKNEY / "outbound")
+    assert done.returncode == Exit.PERSON_NEEDED, done.stderr
+    assert "Traceback" not in done.stderr
     assert hub.status()["undelivered"] == 1
     hub.run("nightly")
-    assert came_to(hub) == whole
+    assert end_of(hub) == undisturbed[1]
 
 
 def test_f60_a_full_disk_under_the_output_alone_is_told_by_the_exit_code(evening, tmp_path):
