@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--only", metavar="POINT", help="this point alone, as it was printed")
     parser.add_argument("--list", action="store_true", help="name the points, try none")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once; as many as there are cores")
+    parser.add_argument(
+        "--jobs", type=int, default=(os.cpu_count() or 1) + 1, help="how many at once; one more than there are cores"
+    )
     given = parser.parse_args(arguments)
     if unknown := set(given.kinds) - set(KINDS):
         parser.error(f"there is no kind {', '.join(sorted(unknown))}")

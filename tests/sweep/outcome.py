@@ -21,6 +21,7 @@ from tests.sweep.evening import identifiers
 MEMORY = Path("/dev/shm")
 GPG_HOME = "cpis-gpg-"
 _IN_PLAIN = re.compile(b"|".join(re.escape(word) for word in identifiers()))
+LEDGER = ("balances", "release_balances")
 _EVERY_PART = (
     "SELECT plans_part AS part FROM la_versions UNION SELECT history_part FROM la_versions UNION SELECT part FROM event_parts"
     " UNION SELECT rows_part FROM releases UNION SELECT unroutable_part FROM releases"
@@ -36,7 +37,7 @@ def end_of(hub: Hub) -> dict[str, Any]:
     assert (status["undelivered"], status["imbalance"]) == (0, 0)
     with hub.catalogue() as catalogue:
         arrivals, deliveries = catalogue.arrivals(), catalogue.deliveries()
-        balances = catalogue.table("SELECT * FROM balances ORDER BY commit_id, la_code, plan_type")
+        books = {table: catalogue.table(f"SELECT * FROM {table} ORDER BY commit_id, la_code, plan_type") for table in LEDGER}
         changes = catalogue.table("SELECT * FROM changes ORDER BY commit_id, la_code, change")
         commits = [(commit.kind, commit.register_digest, commit.children) for commit in catalogue.commits()]
         assert catalogue.broken_seals() == [], "a seal is broken"
@@ -46,7 +47,7 @@ def end_of(hub: Hub) -> dict[str, Any]:
         "register": status["register_digest"],
         "active": status["active"],
         "commits": commits,
-        "ledger": balances,
+        **books,
         "changes": changes,
         "holds": [(hold["partner"], hold["reason"], hold["detail"]) for hold in status["open_holds"]],
         "arrivals": [(one.id, one.name, one.state, one.file_outcome, one.code, one.moved_to) for one in arrivals],

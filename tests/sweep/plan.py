@@ -15,7 +15,7 @@ from tests.sweep.evening import before_the_night, copy_of, with_workers
 from tests.sweep.many import Trial
 from tests.sweep.points import Point, on_files
 
-CUTS_OF_A_FILE, CUTS_OF_A_NIGHT = 120, 60  # places at which the line breaks, for each action and direction
+CUTS_OF_A_FILE, CUTS_OF_A_NIGHT = 81, 42  # places at which the line breaks, for each action and direction
 PIPES_OF_GPG = 16  # one in so many of the calls by which gpg and its agent hear and answer: they are some 450, and much alike
 
 
