@@ -9,6 +9,7 @@ make crash-sweep SWEEP='kills --only "KILL night fsync home/outbox/.part-* 3"'
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import resource
 import shutil
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         engine.close()
+        gc.unfreeze()
     used = _processor_seconds()
     print(f"{failed} failed; {time.monotonic() - started:.0f} s by the clock, {used:.0f} s of processors", flush=True)
     return 1 if failed else 0

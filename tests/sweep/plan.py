@@ -88,6 +88,7 @@ def powers(ground: Ground) -> list[Trial]:
     evening = ground.one_after_another
     start = ground.folder / "start"
     hub = copy_of(evening.hub, start)
+    power.hold_to_what_stands(start, evening.log)
 
     def survived(tree: power.Tree, seen: dict[str, bytes], folder: Path) -> None:
         back = tree.written(hub, folder)

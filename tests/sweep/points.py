@@ -16,6 +16,7 @@ from tests.sweep.gate import Call
 from tests.sweep.outcome import GPG_HOME, MEMORY
 
 _CHANCE = re.compile(r"[0-9a-f]{12,}|(?<=/)\.#lk0x.*|(?<=\.)[0-9]+(?=\.tmp$)", re.IGNORECASE)
+OF_THE_SWEEP = frozenset({"stdout", "stderr"})  # opened by `trial.command`; what is written there is the program's
 _STREAMS = frozenset({"pipe", "socket"})
 _NO_FILE = "/dev/"  # null and its like; gpg's homes lie deeper
 # The agent takes its sockets away at the same moment as we do: which of both it is, is chance.
@@ -54,9 +55,9 @@ class Naming:
         self._met: Counter[tuple[str, str, str]] = Counter()
 
     def point(self, call: Call) -> Point | None:
-        """The point that a call is; None where it touches no file, or what chance alone decides."""
+        """The point that a call is; None where it is none of the program's, or where chance decides."""
         place = self._place(call.paths[-1])
-        if place is None or _BY_CHANCE.search(place):
+        if place is None or _BY_CHANCE.search(place) or (call.name == "openat" and place in OF_THE_SWEEP):
             return None
         name = (call.program, call.name, place)
         self._met[name] += 1

@@ -17,9 +17,9 @@ from random import Random
 from cpis_batch import config
 from tests.hub import Hub
 from tests.sweep.gate import Call
+from tests.sweep.points import OF_THE_SWEEP
 
 _SECTOR = 512  # of a write that is torn, whole sectors are there or are not
-_OF_THE_TEST = frozenset({"stdout", "stderr"})
 _SHARED_MEMORY = "-shm"  # SQLite's, which lies in memory: after a power loss it is made anew
 # What becomes of that which was not synced: (its names, its data). That all of it is kept is what a kill leaves.
 LOSSES = {
@@ -57,7 +57,7 @@ class Log:
     def __call__(self, call: Call) -> int:
         """Write a call down, if it is about the hub's folder. AssertionError for one of which this model knows nothing."""
         paths = [path.removeprefix(f"{self.folder}/") for path in call.paths]
-        if not call.paths[-1].startswith(f"{self.folder}/") or paths[0] in _OF_THE_TEST or paths[0].endswith(_SHARED_MEMORY):
+        if not call.paths[-1].startswith(f"{self.folder}/") or paths[0] in OF_THE_SWEEP or paths[0].endswith(_SHARED_MEMORY):
             return 0
         given = call.asked.arguments
         match call.name:
@@ -251,6 +251,19 @@ class Moment:
 
     def __str__(self) -> str:
         return f"{self.number} {self.loss}"
+
+
+def hold_to_what_stands(start: Path, log: Log) -> None:
+    """AssertionError unless the log, played back, comes to the very bytes that the night left: it then misses nothing."""
+    disk = Disk(start)
+    for event in log.events:
+        disk.happen(event)
+    names = {str(path.relative_to(log.folder)): path for path in log.folder.rglob("*") if path.is_file()}
+    stands = {name: path.read_bytes() for name, path in names.items() if name not in OF_THE_SWEEP}
+    played = disk.seen() | {"home/config.toml": stands["home/config.toml"]}  # which names the folder that it lies in
+    assert played == stands, (
+        f"the log of the night differs in {sorted(name for name in stands if played.get(name) != stands[name])}"
+    )
 
 
 def moments(start: Path, events: list[Event]) -> Iterator[tuple[Moment, Tree, dict[str, bytes]]]:
