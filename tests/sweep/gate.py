@@ -22,7 +22,7 @@ _BY_PATH = {"open": (0,), "creat": (0,), "truncate": (0,), "rename": (0, 1), "mk
             "unlink": (0,), "symlink": (1,), "chmod": (0,)}  # fmt: skip
 _BY_FOLDER = {"openat": ((0, 1),), "renameat": ((0, 1), (2, 3)), "renameat2": ((0, 1), (2, 3)), "mkdirat": ((0, 1),),
               "linkat": ((0, 1), (2, 3)), "unlinkat": ((0, 1),), "symlinkat": ((1, 2),), "fchmodat": ((0, 1),),
-              "utimensat": ((0, 1),)}  # fmt: skip
+              "fchmodat2": ((0, 1),), "utimensat": ((0, 1),)}  # fmt: skip
 _TO_SECOND = frozenset({"copy_file_range"})
 KILL = -1  # an answer to a call: its process is killed, and the call is never made
 

@@ -25,7 +25,7 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "ftruncate": (77, 46), "fallocate": (285, 47), "rename": (82, None), "renameat": (264, 38), "renameat2": (316, 276),
     "mkdir": (83, None), "mkdirat": (258, 34), "rmdir": (84, None), "creat": (85, None), "link": (86, None), "linkat": (265, 37),
     "unlink": (87, None), "unlinkat": (263, 35), "symlink": (88, None), "symlinkat": (266, 36), "chmod": (90, None),
-    "fchmod": (91, 52), "fchmodat": (268, 53), "openat": (257, 56), "utimensat": (280, 88),
+    "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "openat": (257, 56), "utimensat": (280, 88),
 }  # fmt: skip
 _MACHINES = {"x86_64": (0, 0xC000003E, 317), "aarch64": (1, 0xC00000B7, 277)}  # column, audit's name for it, seccomp's number
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC

@@ -38,19 +38,23 @@ def tried(trials: Iterable[Trial], folder: Path, jobs: int) -> Iterator[Tried]:
     running: dict[int, _Running] = {}
     poll = select.poll()
     number = 0
-    while True:
-        while len(running) < jobs and (trial := next(waiting, None)) is not None:
-            number += 1
-            one = _started(trial, folder / f"{number:06}")
-            running[one.ending] = one
-            poll.register(one.ending, select.POLLIN)
-        if not running:
-            return
-        for ending, _ in poll.poll(1000):
-            poll.unregister(ending)
-            yield running.pop(ending).ended()
+    try:
+        while True:
+            while len(running) < jobs and (trial := next(waiting, None)) is not None:
+                number += 1
+                one = _started(trial, folder / f"{number:06}")
+                running[one.ending] = one
+                poll.register(one.ending, select.POLLIN)
+            if not running:
+                return
+            for ending, _ in poll.poll(1000):
+                poll.unregister(ending)
+                yield running.pop(ending).ended()
+            for one in running.values():
+                one.hurry()
+    finally:  # interrupted, if there are any
         for one in running.values():
-            one.hurry()
+            one.kill()
 
 
 @dataclass
@@ -64,8 +68,11 @@ class _Running:
 
     def hurry(self) -> None:
         if time.monotonic() - self.started > _SECONDS:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process, signal.SIGKILL)
+            self.kill()
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process, signal.SIGKILL)
 
     def ended(self) -> Tried:
         code = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])

@@ -79,7 +79,7 @@ class Log:
                 self.events.append(Event("unlink", paths[0]))
             case "mkdir" | "mkdirat":
                 self.events.append(Event("mkdir", paths[0]))
-            case "chmod" | "fchmod" | "fchmodat":
+            case "chmod" | "fchmod" | "fchmodat" | "fchmodat2":
                 pass
             case _:
                 raise AssertionError(f"the model of a disk knows nothing of {call.name}")
