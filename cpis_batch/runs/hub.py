@@ -278,3 +278,4 @@ def _send_home(pool: ProcessPoolExecutor, processes: set[BaseProcess]) -> None:
     for process in processes:
         process.join(max(0.0, deadline - time.monotonic()))
         process.kill()
+        process.join()
