@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cpis_batch import config
 from tests.hub import Hub
 
 # Every call by which a program can change a disk. openat is here for the files that it creates.
@@ -93,3 +94,13 @@ def _calls(lines: list[str]) -> Iterator[Call]:
         if int(found["answer"]) < 0 or (found["call"] == "openat" and not _WRITES.search(found["given"])):
             continue
         yield Call(int(thread), found["call"], places[key], found["given"])
+
+
+def copy_of(hub: Hub, folder: Path) -> Hub:
+    """The same hub at another place, files with their times."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(hub.home, folder / "home")
+    shutil.copytree(hub.root, folder / "served")
+    path = folder / "home" / config.FILE_NAME
+    path.write_text(path.read_text().replace(str(hub.root), str(folder / "served")))
+    return Hub(folder / "home", folder / "served", hub.now, dict(hub.sequences))

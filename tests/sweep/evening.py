@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import timedelta
 from pathlib import Path
 
 from cpis_batch import config, partners
 from tests.builders import HACKNEY, KENT, nhs
+from tests.failure import strace_kit
 from tests.hub import NATIONAL, Hub, plan_row
 from tests.small_england import small_england
 
@@ -72,10 +72,7 @@ def identifiers() -> list[bytes]:
 
 
 def copy_of(hub: Hub, folder: Path) -> Hub:
-    """The same hub at another place, files with their times."""
-    shutil.copytree(hub.home, folder / "home")
-    shutil.copytree(hub.root, folder / "served")
+    """The same hub at another place, with an empty temporary folder beside it."""
+    copied = strace_kit.copy_of(hub, folder)
     (folder / "tmp").mkdir()
-    path = folder / "home" / config.FILE_NAME
-    path.write_text(path.read_text().replace(str(hub.root), str(folder / "served")))
-    return Hub(folder / "home", folder / "served", hub.now, dict(hub.sequences))
+    return copied
