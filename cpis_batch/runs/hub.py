@@ -38,8 +38,8 @@ from cpis_batch.register import view
 from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import PartStore
 from cpis_batch.runs import lock, log
-from cpis_batch.runs.la_night import start_worker
 from cpis_batch.runs.task import Keys, Rehearsed
+from cpis_batch.runs.worker import start_worker
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -229,6 +229,11 @@ def _end_with_the_run() -> None:
     os._exit(Exit.INTERRUPTED)
 
 
+def worker_count(hub: Hub) -> int:
+    """How many worker processes there may be."""
+    return hub.settings.intake.workers or os.cpu_count() or 1
+
+
 @contextmanager
 def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = False) -> Iterator[Executor]:
     """An executor whose workers hold the keys: processes (forkserver) where there is work for them, else this process.
@@ -249,12 +254,12 @@ def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = Fa
             audit=hub.audit,
         )
         keys = Keys(master=hub.master.key, signer=current.secret, current_hub=current.fingerprint, gpg_home=opener.path)
-        count = min(hub.settings.intake.workers or os.cpu_count() or 1, tasks)
+        count = min(worker_count(hub), tasks)
         if not apart and (tasks <= 2 or count == 1):
             start_worker(common, keys)
             yield Inline()
             return
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["cpis_batch.runs.la_night"])
+        context.set_forkserver_preload(["cpis_batch.runs.worker"])
         with ProcessPoolExecutor(count, context, _in_worker, (common, keys)) as pool:
             yield pool
