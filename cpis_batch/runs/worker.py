@@ -6,10 +6,11 @@ they cost 0.6. A fault of the program stops its LA alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
+from cpis_batch import files
 from cpis_batch.errors import CpisError, DiskFault, Exit, place_of
 from cpis_batch.intake.check import Verdict
 from cpis_batch.runs import la_part
@@ -39,13 +40,17 @@ def work(tasks: Sequence[LaTask]) -> list[LaResult]:
     results: list[LaResult] = []
     for group in _opened(tasks):
         verdicts = _checked([one for one in group if isinstance(one, Evening)])
-        for one in group:
-            found = one if isinstance(one, LaResult) else verdicts[one.task.partner.code]
-            if not isinstance(one, LaResult) and not isinstance(found, LaResult):
-                found = _alone(one.task, partial(one.run, found))
-            assert isinstance(found, LaResult)
-            results.append(found)
+        with files.names_together():
+            results += [_ended(one, verdicts) for one in group]
     return results
+
+
+def _ended(one: Evening | LaResult, verdicts: Mapping[str, list[Verdict] | LaResult]) -> LaResult:
+    """What an evening comes to, or what stopped it before its files were checked or while they were."""
+    if isinstance(one, LaResult):
+        return one
+    found = verdicts[one.task.partner.code]
+    return found if isinstance(found, LaResult) else _alone(one.task, partial(one.run, found))
 
 
 def _opened(tasks: Sequence[LaTask]) -> Iterator[list[Evening | LaResult]]:
