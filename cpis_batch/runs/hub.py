@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import resource
@@ -215,6 +216,7 @@ class Inline(Executor):
 
 
 def _in_worker(common: Rehearsed, keys: Keys) -> None:
+    gc.freeze()  # what was imported before the fork is looked through no more, and stays shared
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
     threading.Thread(target=_end_with_the_run, name="end with the run", daemon=True).start()

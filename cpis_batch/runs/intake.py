@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 from cpis_batch import partners
@@ -179,8 +180,8 @@ def wait_for(hub: Hub, file: Collected) -> bool:
 
 
 def _batches(tasks: list[LaTask], count: int) -> list[list[LaTask]]:
-    """The tasks in at most `count` batches of much the same size, each task in turn to the batch that has least."""
-    batches: list[list[LaTask]] = [[] for _ in range(min(count, len(tasks)))]
+    """The tasks in at most `count` batches of much the same size, two at least in each: each to the one that has least so far."""
+    batches: list[list[LaTask]] = [[] for _ in range(min(count, ceil(len(tasks) / 2)))]
     sizes = [0] * len(batches)
     for task in sorted(tasks, key=_size, reverse=True):
         least = sizes.index(min(sizes))

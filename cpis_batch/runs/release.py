@@ -26,6 +26,7 @@ from cpis_batch.runs import log
 from cpis_batch.runs.hub import Hub
 from cpis_batch.runs.intake import Progress, certificates_of, recipients
 
+_LOOKED_AT = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "date_of_birth"]  # no name passes through here
 PURPOSE = "0-19 services of the recipient's area: which of its children have an active plan"
 
 
@@ -40,7 +41,7 @@ def run(hub: Hub, progress: Progress = lambda *_: None) -> Released | None:
 
 
 def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) -> Released:
-    plans = hub.plans()
+    plans = hub.plans(columns=_LOOKED_AT)
     active = view.active(plans, hub.business_date)
     persons = routing.PERSONS.empty_table()  # demographics will fill it: practice and residence come from the trace
     reference, policy = hub.organisations.routing_reference(), hub.settings.extracts.policy
