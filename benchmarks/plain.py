@@ -1,13 +1,18 @@
-"""What the night is measured against: the plain tools, which do less.
+"""What the night is measured against: the plain tools, which do less, and the plain tools doing as much outwardly.
 
-One `sftp` in batch mode fetches the same files from the same server with the same key, `gpg` decrypts each (a process a
+Less: one `sftp` in batch mode fetches the same files from the same server with the same key, `gpg` decrypts each (a process a
 file, as on a command line), and one DuckDB process reads each CSV and writes it as Parquet. No sender is held to a list, no
 rule is checked, nothing is merged, encrypted at rest, made durable, answered or moved away.
+
+As much outwardly: the same, and then for every message that the night has sent one of the same size, signed and encrypted by
+`gpg` to the same recipient, and one more `sftp` that puts each under a temporary name, made durable, renames it and fetches
+it back, and `cmp` on each. What stands in a message costs them nothing: it is made beforehand.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import tempfile
@@ -20,7 +25,9 @@ import duckdb
 
 from benchmarks.measure import Cost, measured
 from benchmarks.stage import Evening, Stage
-from cpis_batch import config, partners
+from cpis_batch import catalogue, config, partners
+from cpis_batch.business_time import text_of
+from cpis_batch.catalogue import Catalogue
 from cpis_batch.envelope import gnupg, hub
 from cpis_batch.keystore import load_master_key
 
@@ -39,41 +46,85 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that the night has sent: into which folder, to whom (a fingerprint), of how many bytes."""
+
+    folder: str
+    recipient: str
+    size: int
+
+
+def sent_by(stage: Stage, evening: Evening) -> list[Sent]:
+    """What the night of an evening has sent."""
+    known = partners.load(stage.home)
+    with Catalogue(stage.home / catalogue.FILE_NAME) as opened:
+        found = opened.deliveries("made_at = ?", (text_of(evening.now),))
+    recipients = {code: next(iter(partners.certificates(stage.home, known[code], evening.on))) for code in known}
+    return [Sent(one.folder, recipients[one.partner], one.size) for one in found]
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     """The plain tools, set up: `gnupg_home` holds the hub's secret key and every authority's certificate."""
 
     stage: Stage
     gnupg_home: Path
 
-    def run(self, evening: Evening) -> tuple[Cost, int]:
-        """Let them read an evening that lies on the server; what it cost, and how many rows they have read."""
+    def run(self, evening: Evening, sent: Sequence[Sent] = ()) -> tuple[Cost, int]:
+        """Let them read an evening, and send what was `sent`; what it cost, and how many rows they have read.
+
+        What they send lands in folders of its own, so that the night's stay as they are.
+        """
         with tempfile.TemporaryDirectory(dir=self.stage.folder, prefix="plain-") as name:
             folder, told = Path(name), self.stage.folder / "plain.json"
-            (folder / "batch").write_text("".join(f"get {path}\n" for path in self._remote(evening)), encoding="utf-8")
-            cost = measured(["sh", "-ec", self._script(folder)], stdout=told)
+            lying = sorted(evening.lying.glob("las/*/inbound/*.pgp"))  # the server shows this folder too
+            (folder / "batch").write_text("".join(f"get {path}\n" for path in lying), encoding="utf-8")
+            script = self._reading(folder) + (self._sending(folder, sent) if sent else "") + self._stopping()
+            cost = measured(["sh", "-ec", script], stdout=told)
             if cost.status:
                 raise SystemExit(f"The plain tools ended with {cost.status}.")
             return cost, int(json.loads(told.read_bytes())["rows"])
 
-    def _remote(self, evening: Evening) -> Iterator[Path]:
-        """Where the authorities' files lie on the server."""
-        for path in sorted(evening.lying.glob("las/*/inbound/*.pgp")):
-            yield self.stage.root / path.relative_to(evening.lying)
-
-    def _script(self, folder: Path) -> str:
-        server = self.stage.sshd
-        known, key = self.stage.folder / "known_hosts", server.client_key
-        options = ("-F", "none", "-i", key, "-P", server.port, "-b", "batch", "-q")
-        more = (f"UserKnownHostsFile={known}", "StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "BatchMode=yes")
-        sftp = shlex.join(["sftp", *map(str, options), *(f"-o{option}" for option in more), "127.0.0.1"])
-        gpg = shlex.join(["gpg", "--homedir", str(self.gnupg_home), "--batch", "--quiet"])
-        stop = shlex.join(["gpgconf", "--homedir", str(self.gnupg_home), "--kill", "gpg-agent"])  # so that its time is counted
+    def _reading(self, folder: Path) -> str:
         read = shlex.join([sys.executable, "-m", "benchmarks.plain", "."])
         return (
-            f"cd {shlex.quote(str(folder))}\n{sftp} >/dev/null\n"
-            f'for f in *.pgp; do {gpg} --output "${{f%.pgp}}" --decrypt "$f" 2>/dev/null; done\n'
-            f"{stop}\n{read}\n"
+            f"cd {shlex.quote(str(folder))}\n{self._sftp('batch')} >/dev/null\n"
+            f'for f in *.pgp; do {self._gpg()} --output "${{f%.pgp}}" --decrypt "$f" 2>/dev/null; done\n'
+            f"{read}\n"
         )
+
+    def _sending(self, folder: Path, sent: Sequence[Sent]) -> str:
+        """Seal and send a message of the size of each of `sent`; fetch it back and compare."""
+        for place in ("given", "sealed", "back"):
+            (folder / place).mkdir()
+        seal = f"{self._gpg()} --trust-model always --compress-algo none --sign --encrypt"
+        sealing, batch = [], []
+        for number, one in enumerate(sent):
+            (folder / "given" / str(number)).write_bytes(os.urandom(one.size))
+            there = folder / "there" / one.folder
+            there.mkdir(parents=True, exist_ok=True)
+            sealing.append(f"{seal} --recipient {one.recipient} --output sealed/{number} given/{number}\n")
+            batch += [
+                f"put -f sealed/{number} {there}/.{number}",
+                f"rename {there}/.{number} {there}/{number}",
+                f"get {there}/{number} back/{number}",
+            ]
+        (folder / "batch-out").write_text("\n".join([*batch, ""]), encoding="utf-8")
+        comparing = 'for f in sealed/*; do cmp "$f" "back/${f#sealed/}"; done\n'
+        return "".join(sealing) + f"{self._sftp('batch-out')} >/dev/null\n" + comparing
+
+    def _sftp(self, batch: str) -> str:
+        server = self.stage.sshd
+        known, key = self.stage.folder / "known_hosts", server.client_key
+        options = ("-F", "none", "-i", key, "-P", server.port, "-b", batch, "-q")
+        more = (f"UserKnownHostsFile={known}", "StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "BatchMode=yes")
+        return shlex.join(["sftp", *map(str, options), *(f"-o{option}" for option in more), "127.0.0.1"])
+
+    def _gpg(self) -> str:
+        return shlex.join(["gpg", "--homedir", str(self.gnupg_home), "--batch", "--quiet"])
+
+    def _stopping(self) -> str:
+        return shlex.join(["gpgconf", "--homedir", str(self.gnupg_home), "--kill", "gpg-agent"]) + "\n"  # its time counts too
 
 
 @contextmanager

@@ -23,6 +23,7 @@ def connection(threads: int = 1, memory: str = "1GB") -> duckdb.DuckDBPyConnecti
     """A fresh connection, locked down; the caller closes it."""
     opened = duckdb.connect(":memory:", config={"threads": threads, "memory_limit": memory, "temp_directory": ""})
     opened.execute("SET enable_external_access = false")
+    opened.execute("SET enable_progress_bar = false")  # it would be drawn into our JSON
     opened.execute("SET lock_configuration = true")
     return opened
 

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import local
 from typing import BinaryIO
 
 from cpis_batch.errors import DiskFault
@@ -61,6 +62,26 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+_together = local()  # `folders`: those whose names are to become durable when the block of this thread ends
+
+
+@contextmanager
+def names_together() -> Iterator[None]:
+    """Let the names of files that this thread writes in the block become durable as it ends: a folder once, not a file at a time.
+
+    For many files that nothing names before the block has ended: to sync a folder costs as much as to sync a file in it.
+    """
+    folders: set[Path] = set()
+    _together.folders = folders
+    try:
+        yield
+    finally:
+        del _together.folders
+    for folder in sorted(folders):
+        with disk_faults(folder):
+            sync_folder(folder)
+
+
 @contextmanager
 def new_file(path: Path, *, mode: int = 0o600, needed: int | None = None) -> Iterator[BinaryIO]:
     """A stream into a file that must not exist yet: its bytes are durable when the block ends, it is gone if the block raises.
@@ -81,7 +102,10 @@ def new_file(path: Path, *, mode: int = 0o600, needed: int | None = None) -> Ite
 
 
 def write(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Write `data` to `path` so that it is whole and durable when this returns. DiskFault where the disk refuses."""
+    """Write `data` to `path` so that it is whole and durable when this returns; in `names_together`, when that ends.
+
+    DiskFault where the disk refuses.
+    """
     with disk_faults(path.parent, len(data)):
         make_folder(path.parent)
         temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
@@ -92,7 +116,10 @@ def write(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if hasattr(_together, "folders"):
+            _together.folders.add(path.parent)
+        else:
+            sync_folder(path.parent)
 
 
 def write_named_by_content(folder: Path, data: bytes, suffix: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,10 +23,12 @@ from cpis_batch.config import Limits, SftpServer
 from cpis_batch.errors import ChangedWhileRead, CpisError, DeliveryUnknown, PartnerRefused, PartnerUnreachable
 from cpis_batch.exchange.mailbox import Entry, Fetched, Listing
 from cpis_batch.exchange.naming import UPLOAD_PREFIX, UPLOAD_SUFFIX, entry_of, numbered, path_of, sorted_out
+from cpis_batch.exchange.packets import MOST_AT_ONCE, NO_SUCH_FILE, PERMISSION_DENIED, POSIX_RENAME, Refusal
 from cpis_batch.exchange.patience import Deadline, persist
 from cpis_batch.exchange.pool import Pool
+from cpis_batch.exchange.reader import Reader
 from cpis_batch.exchange.ssh import Connection
-from cpis_batch.exchange.wire import NO_SUCH_FILE, PERMISSION_DENIED, POSIX_RENAME, Refusal, Wire
+from cpis_batch.exchange.wire import Wire
 
 _T = TypeVar("_T")
 
@@ -164,31 +167,36 @@ class SftpMailbox:
         if upload.abandoned:
             with suppress(Refusal):
                 wire.remove(upload.abandoned)
-        standing = wire.lstat(upload.path)
-        if (
-            standing is not None
-            and standing.size == upload.size
-            and self._digest(wire, upload.path, upload.folder, upload.size) == upload.digest
-        ):
-            return
-        over = POSIX_RENAME in wire.extensions
-        if standing is not None and not over:
-            raise PartnerRefused(
-                f"Another file stands in {upload.folder} under the name of a delivery.",
-                "The server cannot replace it in one step: have the partner take it away. The next run tries again.",
-            )
         upload.abandoned = temporary = f"{upload.folder}/{UPLOAD_PREFIX}{secrets.token_hex(8)}{UPLOAD_SUFFIX}"
+        over = POSIX_RENAME in wire.extensions
+        looking, creating = wire.ask_lstat(upload.path), wire.ask_to_create(temporary)
+        standing = wire.attributes(looking)
+        if standing is not None and (standing.size == upload.size or not over):
+            wire.close_if_open(creating)
+            with suppress(Refusal):
+                wire.remove(temporary)
+            if standing.size == upload.size and self._digest(wire, upload.path, upload.folder, upload.size) == upload.digest:
+                return
+            if not over:
+                raise PartnerRefused(
+                    f"Another file stands in {upload.folder} under the name of a delivery.",
+                    "The server cannot replace it in one step: have the partner take it away. The next run tries again.",
+                )
+            creating = wire.ask_to_create(temporary)
         try:
-            wire.write(temporary, data)
+            wire.write(creating, data)
         except Refusal:
             with suppress(Refusal):
                 wire.remove(temporary)
             raise
         upload.renaming = True
+        renaming = (wire.ask_to_replace if over else wire.ask_to_rename)(temporary, upload.path)
+        reader = wire.open(upload.path)
         try:
-            (wire.replace if over else wire.rename)(temporary, upload.path)
+            wire.done(renaming)
         except Refusal as refusal:
             upload.renaming = False
+            reader.drop()
             with suppress(Refusal, ChangedWhileRead, PartnerRefused):
                 if self._digest(wire, upload.path, upload.folder, upload.size) == upload.digest:
                     return  # it says no, and has done it
@@ -198,16 +206,30 @@ class SftpMailbox:
                 f"A delivery cannot be given its name in {upload.folder}: {_said(refusal)}.",
                 "Ask the partner for the right to rename there. The next run tries again.",
             ) from None
-        self._read_back(wire, upload)
+        self._read_back(wire, upload, reader)
 
-    def _read_back(self, wire: Wire, upload: _Upload) -> None:
+    def _read_back(self, wire: Wire, upload: _Upload, reader: Reader) -> None:
+        """Hold what stands there to what was sent."""
+        if self._stands(upload, reader):
+            return
         try:
-            standing = self._digest(wire, upload.path, upload.folder, upload.size)
+            standing = self._digest(wire, upload.path, upload.folder, upload.size)  # what else there is, told apart
         except (Refusal, ChangedWhileRead, PartnerRefused):
             raise DeliveryUnknown(f"A delivery to {upload.folder} has its name and cannot be read back.", _LOOK) from None
         if standing != upload.digest:
             now = "is gone" if standing is None else "has other bytes"
             raise DeliveryUnknown(f"A delivery to {upload.folder} {now} when it is read back.", _LOOK)
+
+    def _stands(self, upload: _Upload, reader: Reader) -> bool:
+        """Whether the file that `reader` opens is, beyond doubt, what was sent: looked at in one round trip."""
+        try:
+            found = reader.before
+            if found is None or found.size != upload.size or upload.size > MOST_AT_ONCE or not stat.S_ISREG(found.mode or 0):
+                reader.drop()
+                return False
+            return files.digest_of(reader.whole(upload.size)) == upload.digest
+        except Refusal:
+            return False
 
     def _settle(self, upload: _Upload) -> None:
         """The connection broke while or after renaming: find out which. Returns if it is delivered.

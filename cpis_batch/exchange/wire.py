@@ -3,7 +3,7 @@
 Why not paramiko's SFTPClient, whose channel this uses: there one name that is not UTF-8 ends the whole listing (F10), a
 server that sends a byte now and then is never late (F12, F63), a made-up count keeps it busy for hours, and the requests
 of a file are a round trip each or go out from a thread that polls. Here names are bytes, every wait ends at the deadline
-of the operation, every count and length is checked, and requests are sent ahead in bounded number.
+of the operation, every count and length is checked, and requests are sent ahead in bounded number, several to a packet of SSH.
 """
 
 from __future__ import annotations
@@ -12,95 +12,44 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from itertools import islice
 
 from paramiko import Channel, SSHException
 
 from cpis_batch.errors import PartnerUnreachable
+from cpis_batch.exchange.packets import (
+    AHEAD,
+    ATTRS,
+    CLOSE,
+    DATA,
+    END,
+    EXTENDED,
+    FOR_READING,
+    FOR_WRITING_ANEW,
+    FSYNC,
+    HANDLE,
+    INIT,
+    LONGEST_PACKET,
+    LSTAT,
+    NAME,
+    NO_SUCH_FILE,
+    OK,
+    OPEN,
+    OPENDIR,
+    PIECE,
+    POSIX_RENAME,
+    READDIR,
+    REMOVE,
+    RENAME,
+    STATUS,
+    VERSION,
+    WRITE,
+    Attributes,
+    Fields,
+    Refusal,
+    string,
+)
 from cpis_batch.exchange.patience import Deadline
-
-INIT, VERSION, OPEN, CLOSE, READ, WRITE, LSTAT, FSTAT = 1, 2, 3, 4, 5, 6, 7, 8
-OPENDIR, READDIR, REMOVE, RENAME = 11, 12, 13, 18
-STATUS, HANDLE, DATA, NAME, ATTRS, EXTENDED = 101, 102, 103, 104, 105, 200
-OK, END, NO_SUCH_FILE, PERMISSION_DENIED = 0, 1, 2, 3
-FOR_READING, FOR_WRITING_ANEW = 0x01, 0x02 | 0x08 | 0x20  # the second: write, create, refuse if it is there
-
-POSIX_RENAME, FSYNC = b"posix-rename@openssh.com", b"fsync@openssh.com"
-
-PIECE = 32_768  # bytes of a read or write that every server must support
-AHEAD = 64  # requests of that size on their way at a time: 2 MiB, the window of a channel
-LONGEST_PACKET = 256 * 1024 + 1024  # OpenSSH sends and takes 256 KiB
-MOST_EXTENDED = 16  # further attributes of a file; no server in use sends one
-
-
-class Refusal(Exception):
-    """The server answered a request with a status other than OK: sftp.py makes an error of ours of it. Its text is dropped."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """What a server tells of a file; every part may be missing. `modified` is in seconds since 1970, UTC."""
-
-    size: int | None = None
-    mode: int | None = None
-    modified: int | None = None
-
-
-class Fields:
-    """The fields of one packet, read in turn; PartnerUnreachable where it is shorter than it says."""
-
-    def __init__(self, data: bytes, where: str) -> None:
-        self._data = memoryview(data)
-        self._where = where
-
-    def _take(self, length: int) -> memoryview:
-        if length > len(self._data):
-            raise PartnerUnreachable(f"{self._where} sent a packet that breaks the protocol.", "Tell the partner.")
-        taken, self._data = self._data[:length], self._data[length:]
-        return taken
-
-    def more(self) -> bool:
-        """Whether any are left."""
-        return len(self._data) > 0
-
-    def number(self) -> int:
-        """32 bits."""
-        return int(struct.unpack(">I", self._take(4))[0])
-
-    def long(self) -> int:
-        """64 bits."""
-        return int(struct.unpack(">Q", self._take(8))[0])
-
-    def text(self) -> bytes:
-        """A string of bytes."""
-        return bytes(self._take(self.number()))
-
-    def attributes(self) -> Attributes:
-        """The attributes of a file."""
-        flags = self.number()
-        size = self.long() if flags & 0x1 else None
-        if flags & 0x2:
-            self._take(8)  # owner and group
-        mode = self.number() if flags & 0x4 else None
-        modified = None
-        if flags & 0x8:
-            self._take(4)  # last read
-            modified = self.number()
-        if flags & 0x8000_0000:
-            count = self.number()
-            self._take(0 if count <= MOST_EXTENDED else LONGEST_PACKET)
-            for _ in range(2 * count):
-                self.text()
-        return Attributes(size, mode, modified)
-
-
-def _string(data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + data
+from cpis_batch.exchange.reader import Reader
 
 
 class Wire:
@@ -117,11 +66,12 @@ class Wire:
         self._where = where
         self._read_seconds = read_seconds
         self._received = bytearray()
+        self._unsent = bytearray()
         self._last = 0
         self._expected: set[int] = set()
         self._arrived: dict[int, tuple[int, Fields]] = {}
         self._forgotten: set[int] = set()
-        self._send_packet(struct.pack(">BI", INIT, 3))
+        self._put(struct.pack(">BI", INIT, 3))
         kind, fields = self._packet()
         if kind != VERSION or fields.number() < 3:
             raise self._nonsense()
@@ -135,11 +85,15 @@ class Wire:
 
     def lstat(self, path: str) -> Attributes | None:
         """What stands at `path`, a symlink not followed; None if nothing does."""
-        return self.attributes(self.ask(LSTAT, _string(path.encode())))
+        return self.attributes(self.ask_lstat(path))
+
+    def ask_lstat(self, path: str) -> int:
+        """Ask for it; `attributes` has the answer."""
+        return self.ask(LSTAT, string(path.encode()))
 
     def listing(self, path: str) -> Iterator[tuple[bytes, Attributes]]:
         """Names and attributes of what is in the folder `path`, as they come, `.` and `..` left out."""
-        handle = self.handle(self.ask(OPENDIR, _string(path.encode())))
+        handle = self.handle(self.ask(OPENDIR, string(path.encode())))
         asked = deque(self.ask(READDIR, handle) for _ in range(2))
         while True:
             kind, fields = self._answer(asked.popleft())
@@ -158,36 +112,52 @@ class Wire:
         self.forget(asked)
 
     def open(self, path: str) -> Reader:
-        """The file at `path`, to be read. Whether it can be opened shows when it is."""
-        path_field = _string(path.encode())
-        before, opened = self.ask(LSTAT, path_field), self.ask(OPEN, path_field + struct.pack(">II", FOR_READING, 0))
-        return Reader(self, path_field, self.attributes(before), opened)
+        """The file at `path`, to be read: asked for, not waited for. Whether it can be opened shows when it is."""
+        path_field = string(path.encode())
+        before, opening = self.ask(LSTAT, path_field), self.ask(OPEN, path_field + struct.pack(">II", FOR_READING, 0))
+        return Reader(self, path_field, before, opening)
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write `data` to a new file at `path`, made durable there if the server knows how. Refusal if something is there."""
-        handle = self.handle(self.ask(OPEN, _string(path.encode()) + struct.pack(">II", FOR_WRITING_ANEW, 0)))
+    def ask_to_create(self, path: str) -> int:
+        """Ask for a new file at `path`, to be written; the answer is Refusal if something is there."""
+        return self.ask(OPEN, string(path.encode()) + struct.pack(">II", FOR_WRITING_ANEW, 0))
+
+    def write(self, creating: int, data: bytes) -> None:
+        """Write `data` to the new file that was asked for, made durable there if the server knows how, and close it."""
+        handle = self.handle(creating)
         asked: deque[int] = deque()
         for start in range(0, len(data), PIECE):
             if len(asked) == AHEAD:
                 self.done(asked.popleft())
-            asked.append(self.ask(WRITE, handle + struct.pack(">Q", start) + _string(data[start : start + PIECE])))
+            asked.append(self.ask(WRITE, handle + struct.pack(">Q", start) + string(data[start : start + PIECE])))
         if FSYNC in self.extensions:
-            asked.append(self.ask(EXTENDED, _string(FSYNC) + handle))
+            asked.append(self.ask(EXTENDED, string(FSYNC) + handle))
         asked.append(self.ask(CLOSE, handle))
         for each in asked:
             self.done(each)
 
+    def close_if_open(self, opening: int) -> None:
+        """Close what a request to open has opened, if it has."""
+        try:
+            handle = self.handle(opening)
+        except Refusal:
+            return
+        self.done(self.ask(CLOSE, handle))
+
     def remove(self, path: str) -> None:
         """Remove the file at `path`."""
-        self.done(self.ask(REMOVE, _string(path.encode())))
+        self.done(self.ask(REMOVE, string(path.encode())))
 
     def rename(self, path: str, to: str) -> None:
         """Rename; a server that keeps to the protocol refuses where `to` is taken."""
-        self.done(self.ask(RENAME, _string(path.encode()) + _string(to.encode())))
+        self.done(self.ask_to_rename(path, to))
 
-    def replace(self, path: str, to: str) -> None:
-        """Rename in one step over whatever stands at `to`; only for servers with the extension POSIX_RENAME."""
-        self.done(self.ask(EXTENDED, _string(POSIX_RENAME) + _string(path.encode()) + _string(to.encode())))
+    def ask_to_rename(self, path: str, to: str) -> int:
+        """Ask for that; `done` waits for it."""
+        return self.ask(RENAME, string(path.encode()) + string(to.encode()))
+
+    def ask_to_replace(self, path: str, to: str) -> int:
+        """Ask to rename in one step over whatever stands at `to`; only for servers with the extension POSIX_RENAME."""
+        return self.ask(EXTENDED, string(POSIX_RENAME) + string(path.encode()) + string(to.encode()))
 
     def close(self) -> None:
         """End the session; its open files are closed by the server. To say so may fail where the line is broken already."""
@@ -197,10 +167,12 @@ class Wire:
     # requests and answers
 
     def ask(self, kind: int, payload: bytes) -> int:
-        """Send a request; its number."""
+        """Make a request; its number. It goes out with those that follow, when an answer is waited for or a packet is full."""
         self._last += 1
-        self._send_packet(struct.pack(">BI", kind, self._last) + payload)
+        self._put(struct.pack(">BI", kind, self._last) + payload)
         self._expected.add(self._last)
+        if len(self._unsent) >= PIECE:
+            self._send()
         return self._last
 
     def _answer(self, wanted: int) -> tuple[int, Fields]:
@@ -241,7 +213,7 @@ class Wire:
 
     def handle(self, request: int) -> bytes:
         """The handle that opening brought, as a field of further requests. Refusal where it cannot be opened."""
-        return _string(self._expecting(request, HANDLE).text())
+        return string(self._expecting(request, HANDLE).text())
 
     def answer_of_read(self, request: int, most: int) -> bytes | None:
         """The bytes that a read brought, `most` at most; None at the end of the file."""
@@ -266,8 +238,12 @@ class Wire:
 
     # packets and bytes
 
-    def _send_packet(self, body: bytes) -> None:
-        left = _string(body)
+    def _put(self, body: bytes) -> None:
+        self._unsent += struct.pack(">I", len(body))
+        self._unsent += body
+
+    def _send(self) -> None:
+        left, self._unsent = bytes(self._unsent), bytearray()
         while left:
             with self._trouble():
                 sent = self._channel.send(left)
@@ -276,6 +252,8 @@ class Wire:
             left = left[sent:]
 
     def _packet(self) -> tuple[int, Fields]:
+        if self._unsent:
+            self._send()
         length = int(struct.unpack(">I", self._bytes(4))[0])
         if not 5 <= length <= LONGEST_PACKET:
             raise self._nonsense()
@@ -312,51 +290,3 @@ class Wire:
 
     def _nonsense(self) -> PartnerUnreachable:
         return PartnerUnreachable(f"{self._where} does not keep to the SFTP protocol.", "Tell the partner.")
-
-
-class Reader:
-    """A remote file. `before` is what stood at its path just before it was opened, a symlink not followed."""
-
-    def __init__(self, wire: Wire, path_field: bytes, before: Attributes | None, opening: int) -> None:
-        self.before = before
-        self._wire = wire
-        self._path_field = path_field
-        self._opening = opening
-        self._handle = b""
-
-    def pieces(self, size: int) -> Iterator[bytes]:
-        """The first `size` bytes in order, and one more if there is one; fewer where the file ends before."""
-        self._handle = self._wire.handle(self._opening)
-        wanted = ((start, min(PIECE, size - start)) for start in range(0, size, PIECE))
-        asked = deque((start, length, self._read(start, length)) for start, length in islice(wanted, AHEAD - 1))
-        last_is_asked = False
-        while True:
-            if (following := next(wanted, None)) is not None:
-                asked.append((*following, self._read(*following)))
-            elif not last_is_asked:
-                asked.append((size, 1, self._read(size, 1)))
-                last_is_asked = True
-            if not asked:
-                return
-            start, length, request = asked.popleft()
-            while length:
-                data = self._wire.answer_of_read(request, length)
-                if data is None:
-                    self._wire.forget(request for _, _, request in asked)
-                    return
-                yield data
-                start, length = start + len(data), length - len(data)
-                if length:  # a server may send less than was asked for
-                    request = self._read(start, length)
-
-    def close(self) -> tuple[Attributes | None, Attributes | None]:
-        """What the open file is now, and what stands at its path now; then it is closed."""
-        by_handle = self._wire.ask(FSTAT, self._handle)
-        by_path = self._wire.ask(LSTAT, self._path_field)
-        closed = self._wire.ask(CLOSE, self._handle)
-        found = self._wire.attributes(by_handle), self._wire.attributes(by_path)
-        self._wire.done(closed)
-        return found
-
-    def _read(self, start: int, length: int) -> int:
-        return self._wire.ask(READ, self._handle + struct.pack(">QI", start, length))

@@ -28,6 +28,7 @@ from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, M
 FORMAT, VERSION = "CPIS-ACKNOWLEDGEMENT", "1.0"
 _LINES_SHOWN = 20  # of one group of faults on the page; CSV and JSON hold them all
 _ROWS_SHOWN = 200  # of a list on the page, likewise
+_ZIP_LEVEL = 2  # of 9: an answer takes a third of the time of the usual 6, and becomes a fifth larger
 
 FAULTS = pa.schema(
     [
@@ -131,9 +132,8 @@ def sentence(answer: Answer, tally: Mapping[str, int]) -> str:
             )
 
 
-def to_json(answer: Answer) -> bytes:
+def _to_json(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> bytes:
     """The answer as one JSON document (specs/acknowledgement/1.0/acknowledgement.schema.json)."""
-    tally = counts(answer)
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -158,22 +158,32 @@ def to_json(answer: Answer) -> bytes:
         "held_because": answer.holds,
         "faults": answer.faults.to_pylist(),
         "records": answer.outcomes.to_pylist(),
-        "changes": _changes(answer).to_pylist(),
-        "missing": answer.missing.to_pylist(),
+        "changes": _told(changes),
+        "missing": _told(answer.missing),
         "audit": answer.audit,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
 
+def _told(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows with their dates as text: Arrow prints a date in a tenth of the time that it takes to make Python's of it."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_date(field.type):
+            table = table.set_column(place, field.name, table.column(place).cast(pa.string()))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
 def _changes(answer: Answer) -> pa.Table:
+    """What an answer lists of the changes: all but what stayed the same, and what is missing."""
     told = pc.invert(pc.is_in(answer.changes["change"], pa.array([Change.CONFIRMED, Change.MISSING])))
     order = ("change", "child_id", "plan_type", "start_date")
     return answer.changes.select([*order, "line"]).filter(told).sort_by([(name, "ascending") for name in order])
 
 
-def to_csv(answer: Answer) -> bytes:
+def _to_csv(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> bytes:
     """The answer as one CSV: a row a statement, told apart by `kind` (specs/acknowledgement/1.0/acknowledgement.schema.json)."""
-    tally, changes, missing = counts(answer), _changes(answer), answer.missing
+    missing = answer.missing
     since = pc.binary_join_element_wise("not in your full extracts since", missing["missing_since"].cast(pa.string()), " ")
     head: list[dict[str, object]] = [
         {"kind": "FILE", "code": answer.code or answer.state, "outcome": answer.outcome, "text": sentence(answer, tally)},
@@ -208,19 +218,19 @@ def _statements(table: pa.Table, kind: str | None = None) -> pa.Table:
     return pa.table({name: given.get(name, absent) for name in _columns()})
 
 
-def to_page(answer: Answer) -> bytes:
+def _to_page(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> bytes:
     """The answer as a page: one mistake made 300 times reads once."""
-    tally = counts(answer)
     return pages.page(
         "acknowledgement.html",
         answer=answer,
         counts=tally,
         sentence=sentence(answer, tally),
         groups=_groups(answer.faults) if answer.faults.num_rows else [],
-        changes=_changes(answer).to_pylist(),
-        missing=answer.missing.to_pylist(),
+        changes=_told(changes.slice(0, _ROWS_SHOWN)),
+        changes_in_all=changes.num_rows,
+        missing=_told(answer.missing.slice(0, _ROWS_SHOWN)),
+        missing_in_all=answer.missing.num_rows,
         lines_shown=_LINES_SHOWN,
-        rows_shown=_ROWS_SHOWN,
         witness=WITNESS,
     )
 
@@ -241,12 +251,20 @@ def bundle(members: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED, _ZIP_LEVEL)
     return buffer.getvalue()
+
+
+def forms(answer: Answer) -> dict[str, bytes]:
+    """The three forms by their names. What they have in common is made once."""
+    made = answer, counts(answer), _changes(answer)
+    return {
+        "acknowledgement.csv": _to_csv(*made),
+        "acknowledgement.json": _to_json(*made),
+        "acknowledgement.html": _to_page(*made),
+    }
 
 
 def render(answer: Answer) -> bytes:
     """The three forms in one zip."""
-    return bundle(
-        {"acknowledgement.csv": to_csv(answer), "acknowledgement.json": to_json(answer), "acknowledgement.html": to_page(answer)}
-    )
+    return bundle(forms(answer))

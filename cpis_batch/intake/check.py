@@ -1,15 +1,15 @@
-"""Hold an extract to the rules: which rows load, every fault of every row, an outcome for each, one for the file.
+"""Hold extracts to the rules: which rows load, every fault of every row, an outcome for each, one for the file.
 
-The rules of a row run as one SQL query over all rows, and only rows with a fault pay for finding out which. A rule that
-needs a value that could not be read says nothing. No count is capped.
+The rows of many files go through one SQL query as one table, since its planning costs more than most files; only rows with a
+fault pay for finding out which. A rule that needs a value that could not be read says nothing. No count is capped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,27 +18,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpis_batch import engine
-from cpis_batch.engine import query, values
-from cpis_batch.intake import file_facts
+from cpis_batch.errors import Bug
+from cpis_batch.intake import faults, file_facts
+from cpis_batch.intake.faults import FAULTS, CheckContext
 from cpis_batch.intake.file_facts import Header
 from cpis_batch.intake.lines import Refused
-from cpis_batch.intake.read import VERSION, Reading
-from cpis_batch.intake.rules import ACROSS_RULES, BY_CODE, FILE_RULES, ROW_RULES, Rule, across, columns
+from cpis_batch.intake.read import Reading
+from cpis_batch.intake.records import Records
+from cpis_batch.intake.rules import ACROSS_RULES, BY_CODE, ROW_RULES, across, columns
 from cpis_batch.register.schema import ACCEPTED
-from cpis_batch.vocabulary import Environment, FileOutcome, PlanType, RecordOutcome, Severity
+from cpis_batch.vocabulary import FileOutcome, PlanType, RecordOutcome, Severity
 
-# A row a fault. `line` is null for the file as a whole; `field` where no one field is at fault; `detail` tells numbers of
-# the file (a byte, a count), never a value of a record. `child_id` is the LA's own id, for telling the LA.
-FAULTS = pa.schema(
-    [
-        pa.field("line", pa.int32()),
-        pa.field("child_id", pa.string()),
-        pa.field("field", pa.string()),
-        pa.field("code", pa.string(), nullable=False),
-        pa.field("severity", pa.string(), nullable=False),
-        pa.field("detail", pa.string()),
-    ]
-)
+__all__ = ["FAULTS", "OUTCOMES", "REJECTED", "CheckContext", "Verdict", "check", "check_all"]
+
 # A row a line that is neither header, trailer, heading nor blank, by line.
 OUTCOMES = pa.schema(
     [
@@ -63,16 +55,6 @@ _GRAVEST = (FileOutcome.NONE_LOADED, FileOutcome.VERSION_NOT_SUPPORTED, FileOutc
 _SLICE, _THREADS = 500_000, 2  # planning the queries anew for a slice costs as much as 40,000 rows
 
 
-@dataclass(frozen=True, slots=True)
-class CheckContext:
-    """What is known before the file is read: whose folder and signature it came by, where, and the date in England."""
-
-    la_code: str
-    environment: Environment
-    business_date: date
-    supported_versions: tuple[str, ...] = (VERSION,)
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Verdict:
     """What `check` found: tables ACCEPTED, FAULTS, OUTCOMES and REJECTED, and one outcome for the file.
@@ -91,26 +73,94 @@ class Verdict:
 
 
 def check(reading: Reading, context: CheckContext) -> Verdict:
-    """Hold a reading to all rules. Bad data is in the verdict, never an exception."""
-    facts = file_facts.facts(reading)
-    faults = _file_faults(facts, context)
-    refused_as = _refused_as(faults)
-    if isinstance(reading, Refused) or not _is_for_us(facts, context):
-        nothing = (ACCEPTED.empty_table(), _told(faults, refused_as), OUTCOMES.empty_table(), REJECTED.empty_table())
-        return Verdict(None, *nothing, refused_as or FileOutcome.UNREADABLE)
+    """Hold one reading to all rules. Bad data is in the verdict, never an exception."""
+    return check_all([reading], [context])[0]
 
-    rows, alone = _each_alone(reading.rows, context)
+
+def check_all(readings: Sequence[Reading], contexts: Sequence[CheckContext]) -> list[Verdict]:
+    """Hold readings to all rules; the verdict of each, as if it were alone. The contexts differ in `la_code` at most."""
+    if not readings:
+        return []
+    if len({replace(context, la_code="") for context in contexts}) > 1:
+        raise Bug("Files of different nights were to be checked together.", "Report it with the run's log.")
+    facts = [file_facts.facts(reading) for reading in readings]
+    of_files = faults.of_files(facts, contexts)
+    verdicts: list[Verdict | None] = [None] * len(readings)
+    to_read: list[tuple[int, Records, FileOutcome | None]] = []
+    for place, reading in enumerate(readings):
+        refused_as = _refused_as(of_files[place])
+        if isinstance(reading, Refused) or not _is_for_us(facts[place], contexts[place]):
+            nothing = (ACCEPTED.empty_table(), _told(of_files[place], refused_as), OUTCOMES.empty_table(), REJECTED.empty_table())
+            verdicts[place] = Verdict(None, *nothing, refused_as or FileOutcome.UNREADABLE)
+        else:
+            to_read.append((place, reading, refused_as))
+    if to_read:
+        judged = _judged([reading.rows for _, reading, _ in to_read], [refused for *_, refused in to_read], contexts[0])
+        for (place, reading, refused_as), (accepted, of_rows, outcomes, rejected) in zip(to_read, judged, strict=True):
+            verdicts[place] = Verdict(
+                header=file_facts.header_of(facts[place]),
+                accepted=accepted,
+                faults=pa.concat_tables([of_files[place], of_rows]),
+                outcomes=outcomes,
+                rejected=rejected,
+                file_outcome=refused_as or _loaded(reading.rows.num_rows, accepted.num_rows),
+            )
+    return [verdict for verdict in verdicts if verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """The rows of several files as one table, in which `line` is the place of a row from 0.
+
+    `starts`: at which place each file begins, and after the last one where it ends. `lines`: which line of its file a row is.
+    """
+
+    rows: pa.Table
+    starts: npt.NDArray[np.int64]
+    lines: npt.NDArray[np.int32]
+
+    def apart(self, table: pa.Table) -> list[pa.Table]:
+        """Each file's share of a table that is sorted by place, with the line numbers of the file."""
+        places = table["line"].to_numpy()
+        column = table.column_names.index("line")
+        numbered = table.set_column(column, table.field(column), pa.array(self.lines[places], pa.int32()))
+        return [numbered.slice(begin, end - begin) for begin, end in pairwise(np.searchsorted(places, self.starts).tolist())]
+
+    def files(self, table: pa.Table) -> npt.NDArray[np.int64]:
+        """Of which file each row of a table is, from 0."""
+        found: npt.NDArray[np.int64] = np.searchsorted(self.starts, table["line"].to_numpy(), side="right") - 1
+        return found
+
+
+def _put_together(tables: Sequence[pa.Table]) -> _Together:
+    rows = pa.concat_tables(tables)
+    column = rows.column_names.index("line")
+    places = pa.array(np.arange(rows.num_rows, dtype=np.int32))
+    starts = np.concatenate([[0], np.cumsum([table.num_rows for table in tables])])
+    return _Together(rows.set_column(column, "line", places), starts, rows["line"].to_numpy())
+
+
+def _judged(
+    tables: Sequence[pa.Table], refused: Sequence[FileOutcome | None], context: CheckContext
+) -> list[tuple[pa.Table, pa.Table, pa.Table, pa.Table]]:
+    """ACCEPTED, FAULTS, OUTCOMES and REJECTED of the rows of each file; of one that is refused nothing is accepted."""
+    together = _put_together(tables)
+    rows, alone = _each_alone(together.rows, context)
     sound = _without_errors(rows, alone)
-    against = _row_faults(ACROSS_RULES, across.crowded(sound), context, across.COMPARED)
-    loads = rows.slice(0, 0) if refused_as else _without_errors(sound, against)
-    row_faults = pa.concat_tables([alone, against]).sort_by([("line", "ascending"), ("code", "ascending")])
-    return Verdict(
-        header=file_facts.header_of(facts),
-        accepted=loads.select(ACCEPTED.names).cast(ACCEPTED),
-        faults=pa.concat_tables([faults, row_faults]),
-        outcomes=_outcomes(rows, loads),
-        rejected=_rejected(rows, loads),
-        file_outcome=refused_as or _loaded(rows.num_rows, loads.num_rows),
+    sound = sound.append_column("file", pa.array(together.files(sound)))
+    against = faults.of_rows(ACROSS_RULES, across.crowded(sound), context, across.COMPARED)
+    taken = np.array([outcome is None for outcome in refused])
+    loads = _without_errors(sound, against)
+    loads = loads if taken.all() else loads.filter(pa.array(taken[loads["file"].to_numpy()]))
+    told = pa.concat_tables([alone, against]).sort_by([("line", "ascending"), ("code", "ascending")])
+    return list(
+        zip(
+            together.apart(loads.select(ACCEPTED.names).cast(ACCEPTED).combine_chunks()),
+            together.apart(told),
+            together.apart(_outcomes(rows, loads)),
+            [_rejected(mine) for mine in together.apart(rows.filter(pa.array(~_stand_in(loads, rows))))],
+            strict=True,
+        )
     )
 
 
@@ -119,7 +169,7 @@ def _each_alone(read_rows: pa.Table, context: CheckContext) -> tuple[pa.Table, p
 
     def judged(begin: int) -> tuple[pa.Table, pa.Table]:
         typed = columns.typed(read_rows.slice(begin, _SLICE), context.business_date)
-        return typed.select([*ACCEPTED.names, "nhs_value"]), _row_faults(ROW_RULES, typed, context)
+        return typed.select([*ACCEPTED.names, "nhs_value"]), faults.of_rows(ROW_RULES, typed, context)
 
     if read_rows.num_rows <= _SLICE:
         return judged(0)
@@ -131,8 +181,8 @@ def _each_alone(read_rows: pa.Table, context: CheckContext) -> tuple[pa.Table, p
             engine.close()  # this thread's
 
     with ThreadPoolExecutor(_THREADS) as threads:
-        rows, faults = zip(*threads.map(apart, range(0, read_rows.num_rows, _SLICE)), strict=True)
-    return pa.concat_tables(rows), pa.concat_tables(faults)
+        rows, found = zip(*threads.map(apart, range(0, read_rows.num_rows, _SLICE)), strict=True)
+    return pa.concat_tables(rows), pa.concat_tables(found)
 
 
 def _is_for_us(facts: Mapping[str, Any], context: CheckContext) -> bool:
@@ -145,85 +195,24 @@ def _is_for_us(facts: Mapping[str, Any], context: CheckContext) -> bool:
     )
 
 
-def _file_faults(facts: dict[str, Any], context: CheckContext) -> pa.Table:
-    """First which rules are broken, then, of those alone, at which line and by what numbers: planning that costs more."""
-    file = file_facts.as_table(facts)
-    rules = [rule for rule in FILE_RULES if not rule.given or facts[rule.given] is not None]
-    which = ", ".join(f"coalesce({rule.when}, false)" for rule in rules)
-    sql = f"SELECT [{which}] FROM file"
-    broken_ones = values(sql, {"file": file}, _named_in(sql, context))[0][0]
-    broken = [rule for rule, is_broken in zip(rules, broken_ones, strict=True) if is_broken]
-    if not broken:
-        return FAULTS.empty_table()
-    told = ", ".join(f"{{code: '{rule.code}', line: {rule.line}, detail: {rule.detail}}}" for rule in broken)
-    sql = f"""
-        SELECT CAST(fault.line AS INTEGER) AS line, NULL::VARCHAR AS child_id, field, code, severity, fault.detail AS detail
-        FROM (SELECT unnest([{told}]) AS fault FROM file) JOIN rules ON code = fault.code ORDER BY code
-    """
-    return query(sql, {"file": file, "rules": _legend(broken)}, _named_in(sql, context)).cast(FAULTS)
-
-
-def _refused_as(faults: pa.Table) -> FileOutcome | None:
+def _refused_as(found: pa.Table) -> FileOutcome | None:
     outcomes = {
         BY_CODE[fault["code"]].outcome
-        for fault in faults.select(["code", "severity"]).to_pylist()
+        for fault in found.select(["code", "severity"]).to_pylist()
         if fault["severity"] == Severity.ERROR
     }
     return next((outcome for outcome in _GRAVEST if outcome in outcomes), None)
 
 
-def _told(faults: pa.Table, refused_as: FileOutcome | None) -> pa.Table:
+def _told(found: pa.Table, refused_as: FileOutcome | None) -> pa.Table:
     """Of a file by another sender or in another version only that is told, nothing of its content."""
     if refused_as in (None, FileOutcome.UNREADABLE):
-        return faults
-    return faults.filter(pa.array([BY_CODE[code].outcome is refused_as for code in faults["code"].to_pylist()], pa.bool_()))
+        return found
+    return found.filter(pa.array([BY_CODE[code].outcome is refused_as for code in found["code"].to_pylist()], pa.bool_()))
 
 
-def _row_faults(rules: Sequence[Rule], rows: pa.Table, context: CheckContext, source: str = "FROM rows") -> pa.Table:
-    """The faults of all rules, those that share what they are given in one query; `source` makes of `rows` what they speak of."""
-    found = [FAULTS.empty_table()]
-    if not rows.num_rows:
-        return found[0]
-    for given in dict.fromkeys(rule.given for rule in rules):
-        if given and not pc.any(rows[given]).as_py():
-            continue
-        group = [rule for rule in rules if rule.given == given]
-        broken = ", ".join(f"CASE WHEN {rule.when} THEN '{rule.code}' END" for rule in group)
-        suspect = given or " OR ".join(f"({rule.when})" for rule in group)
-        whether = f"SELECT 1 FROM ({source}) WHERE {suspect} LIMIT 1"
-        if not given and not values(whether, {"rows": rows}, _named_in(whether, context)):
-            continue  # most files: planned in half the time of what finds the rules
-        sql = f"""
-            SELECT line, child_id, field, code, severity, NULL::VARCHAR AS detail
-            FROM (SELECT line, child_id, unnest([{broken}]) AS broken FROM ({source}) WHERE {suspect}) JOIN rules ON code = broken
-        """
-        found.append(query(sql, {"rows": rows, "rules": _legend(group)}, _named_in(sql, context)).cast(FAULTS))
-    return pa.concat_tables(found)
-
-
-def _named_in(sql: str, context: CheckContext) -> dict[str, Any]:
-    """Those of the context's values that a query names."""
-    known = {
-        "la_code": context.la_code,
-        "environment": str(context.environment),
-        "business_date": context.business_date,
-        "supported": list(context.supported_versions),
-    }
-    return {name: value for name, value in known.items() if f"${name}" in sql}
-
-
-def _legend(rules: Sequence[Rule]) -> pa.Table:
-    return pa.table(
-        {
-            "code": pa.array([rule.code for rule in rules], pa.string()),
-            "field": pa.array([rule.fields[0] if rule.fields else None for rule in rules], pa.string()),
-            "severity": pa.array([str(rule.severity) for rule in rules], pa.string()),
-        }
-    )
-
-
-def _without_errors(rows: pa.Table, faults: pa.Table) -> pa.Table:
-    errors = faults.filter(pc.equal(faults["severity"], Severity.ERROR))
+def _without_errors(rows: pa.Table, found: pa.Table) -> pa.Table:
+    errors = found.filter(pc.equal(found["severity"], Severity.ERROR))
     return rows.filter(pa.array(~_stand_in(errors, rows))) if errors.num_rows else rows
 
 
@@ -232,8 +221,11 @@ def _outcomes(rows: pa.Table, loads: pa.Table) -> pa.Table:
     return rows.select(["line", "child_id"]).append_column("outcome", outcome).cast(OUTCOMES)
 
 
-def _rejected(rows: pa.Table, loads: pa.Table) -> pa.Table:
-    rejected = rows.select(REJECTED.names).filter(pa.array(~_stand_in(loads, rows)))
+def _rejected(rows: pa.Table) -> pa.Table:
+    """REJECTED of the rows of one file that do not load."""
+    if not rows.num_rows:
+        return REJECTED.empty_table()
+    rejected = rows.select(REJECTED.names)
     rejected = rejected.filter(pc.is_valid(rejected["nhs_number"]))
     untyped = rejected.filter(pc.is_null(rejected["plan_type"]))
     of_any_type = [untyped.set_column(1, "plan_type", pa.repeat(str(plan_type), untyped.num_rows)) for plan_type in PlanType]

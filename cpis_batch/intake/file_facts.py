@@ -1,8 +1,9 @@
-"""What the rules of a file as a whole can speak of, as a table of one row: its text, its columns, its H and T records."""
+"""What the rules of a file as a whole can speak of, as one row of a table: its text, its columns, its H and T records."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,9 +61,9 @@ def facts(reading: Reading) -> dict[str, Any]:
     return found
 
 
-def as_table(found: dict[str, Any]) -> pa.Table:
-    """The facts as a table of one row, for the rules."""
-    return pa.Table.from_pylist([found], schema=_SCHEMA)
+def as_table(found: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """The facts of files as a table of a row a file, for the rules; each with `folder_la_code`, by whose folder it came."""
+    return pa.Table.from_pylist(found, schema=_SCHEMA.append(pa.field("folder_la_code", pa.string())))
 
 
 def header_of(found: dict[str, Any]) -> Header | None:

@@ -126,6 +126,8 @@ def _of_the_file(kind: ExtractKind, rows: int, usual_rows: int | None, standing:
 
 def _newly_missing(plans: pa.Table, changes: pa.Table) -> pa.Table:
     left_out = changes.filter(pc.equal(changes["change"], Change.MISSING))
+    if not left_out.num_rows:
+        return left_out  # most nights
     was_there = plans.filter(pc.is_null(plans["missing_since"]))
     return left_out.filter(pc.is_in(keys(left_out, PLAN), value_set=keys(was_there, PLAN)))
 

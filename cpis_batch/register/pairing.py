@@ -53,6 +53,8 @@ def pair(plans: pa.Table, accepted: pa.Table, business_date: date) -> pa.Table:
 
 def _moves(plans: pa.Table, accepted: pa.Table, unspoken: pa.Array, unknown: pa.Array, today: date) -> dict[int, int]:
     """For each row that amends the start of an open plan, the plan. The plan that started last, should there be two."""
+    if not len(unspoken) or not len(unknown):
+        return {}
     standing = plans.take(unspoken).append_column("plan", unspoken)
     standing = standing.filter(pc.is_null(standing["end_date"])).sort_by([("start_date", "descending")])
     coming = accepted.take(unknown).append_column("row", unknown)

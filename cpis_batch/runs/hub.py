@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import resource
@@ -40,8 +41,8 @@ from cpis_batch.register import view
 from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import PartStore
 from cpis_batch.runs import lock, log
-from cpis_batch.runs.la_night import start_worker
 from cpis_batch.runs.task import Keys, Rehearsed
+from cpis_batch.runs.worker import start_worker
 
 _GOODBYE_SECONDS = 5.0  # for workers that have nothing to do any more; they take some 20 ms
 _P = ParamSpec("_P")
@@ -218,6 +219,7 @@ class Inline(Executor):
 
 
 def _in_worker(common: Rehearsed, keys: Keys) -> None:
+    gc.freeze()  # what was imported before the fork is looked through no more, and stays shared
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
     threading.Thread(target=_end_with_the_run, name="end with the run", daemon=True).start()
@@ -230,6 +232,11 @@ def _end_with_the_run() -> None:
     assert run is not None
     run.join()
     os._exit(Exit.INTERRUPTED)
+
+
+def worker_count(hub: Hub) -> int:
+    """How many worker processes there may be."""
+    return hub.settings.intake.workers or os.cpu_count() or 1
 
 
 @contextmanager
@@ -252,13 +259,13 @@ def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = Fa
             audit=hub.audit,
         )
         keys = Keys(master=hub.master.key, signer=current.secret, current_hub=current.fingerprint, gpg_home=opener.path)
-        count = min(hub.settings.intake.workers or os.cpu_count() or 1, tasks)
+        count = min(worker_count(hub), tasks)
         if not apart and (tasks <= 2 or count == 1):
             start_worker(common, keys)
             yield Inline()
             return
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["cpis_batch.runs.la_night"])
+        context.set_forkserver_preload(["cpis_batch.runs.worker"])
         others = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(count, context, _in_worker, (common, keys))
         try:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 from cpis_batch import partners
@@ -25,9 +26,9 @@ from cpis_batch.intake.acknowledge import Notice
 from cpis_batch.intake.collect import Collected, Trouble, inbound
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.runs.exchange import Round, Servers
-from cpis_batch.runs.hub import Hub, workers
-from cpis_batch.runs.la_night import work
+from cpis_batch.runs.hub import Hub, worker_count, workers
 from cpis_batch.runs.task import Candidate, LaResult, LaTask
+from cpis_batch.runs.worker import work
 from cpis_batch.vocabulary import FileState
 
 
@@ -46,6 +47,7 @@ class Intake:
 
 
 Progress = Callable[[str, int, int], None]  # stage, done, of
+_BATCHES = 3  # for each worker: to check one costs 40 ms beside its rows, and the last to end keeps one worker waiting
 
 
 def wanted(partner: Partner, name: str) -> bool:
@@ -126,13 +128,13 @@ def settle(
     tasks = _tasks(hub, files, decisions or {})
     results: list[LaResult] = []
     with workers(hub, len(tasks)) as executor:
-        running: list[Future[LaResult]] = []
+        running: list[Future[list[LaResult]]] = []
         with suppress(BrokenProcessPool):
-            running += (executor.submit(work, task) for task in sorted(tasks, key=_size, reverse=True))
+            running += (executor.submit(work, batch) for batch in _batches(tasks, _BATCHES * worker_count(hub)))
         for done in as_completed(running):
             if isinstance(done.exception(), BrokenProcessPool):
                 continue
-            results.append(done.result())
+            results += done.result()
             progress("checking and merging", len(results), len(tasks))
     settled = {one.la_code for one in results}
     results += (_apart(hub, task) for task in tasks if task.partner.code not in settled)
@@ -156,7 +158,7 @@ def _apart(hub: Hub, task: LaTask) -> LaResult:
     """One LA in a process of its own, after a worker was killed and took its pool with it: now it shows whose task kills."""
     with workers(hub, 1, apart=True) as executor:
         try:
-            return executor.submit(work, task).result()
+            return executor.submit(work, [task]).result()[0]
         except BrokenProcessPool:
             why = "Its worker process was killed, perhaps by the system for want of memory."
             return LaResult(task.partner.code, fault=why, fault_code=Exit.BUG)
@@ -175,6 +177,17 @@ def wait_for(hub: Hub, file: Collected) -> bool:
     waited = Waiting(mailbox=file.mailbox, folder=file.folder, name=file.name, digest=file.digest, first_seen_at=since)
     hub.catalogue.wait_for([waited], gone=[waited])
     return True
+
+
+def _batches(tasks: list[LaTask], count: int) -> list[list[LaTask]]:
+    """The tasks in at most `count` batches of much the same size, two at least in each: each to the one that has least so far."""
+    batches: list[list[LaTask]] = [[] for _ in range(min(count, ceil(len(tasks) / 2)))]
+    sizes = [0] * len(batches)
+    for task in sorted(tasks, key=_size, reverse=True):
+        least = sizes.index(min(sizes))
+        batches[least].append(task)
+        sizes[least] += _size(task) + 1
+    return batches
 
 
 def _size(task: LaTask) -> int:

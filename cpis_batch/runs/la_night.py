@@ -1,11 +1,12 @@
-"""One LA's evening, in a worker process: open, read, check, place, merge, brake, answer. Nothing of it is true yet.
+"""One LA's evening, in a worker process: open, place, merge, brake, answer. Nothing of it is true yet.
 
 The worker reads the LA's parts, writes new ones and sealed answers (named by content, durable), and tells the parent
-what to commit. A fault of the program stops this LA alone.
+what to commit. What was opened is checked in between, together with other LAs' files (`runs.worker`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +19,6 @@ from cpis_batch.delivery import outbox
 from cpis_batch.envelope.opening import open_message
 from cpis_batch.envelope.outcome import Opened, Refusal, Unopened
 from cpis_batch.envelope.sealing import seal
-from cpis_batch.errors import CpisError, DiskFault, Exit, place_of
 from cpis_batch.intake import acknowledge, answering, findings
 from cpis_batch.intake.acknowledge import Answer, Notice
 from cpis_batch.intake.check import Verdict
@@ -67,11 +67,24 @@ class Evening:
         self.result.decided += task.decided
         self.conflict = task.conflict_open
         self.touched = False
+        self.opened: list[tuple[Candidate, Opened]] = []
         self.on_hold: list[tuple[Readable, str, tuple[str, ...]]] = []  # with the reason, and why in words
 
-    def run(self) -> LaResult:
-        """Settle every candidate, let who is 18 age out, write the parts that changed."""
-        readable = [found for candidate in self.task.candidates if (found := self.open(candidate))]
+    @property
+    def bytes_opened(self) -> int:
+        """How much plaintext is held."""
+        return sum(len(opened.plaintext) for _, opened in self.opened)
+
+    def open(self) -> None:
+        """Prove the senders of all candidates; what can be read is in `opened`, what cannot is settled."""
+        for candidate in self.task.candidates:
+            if opened := self.open_one(candidate):
+                self.opened.append((candidate, opened))
+
+    def run(self, verdicts: Sequence[Verdict]) -> LaResult:
+        """Settle what was opened by the verdicts on it, let who is 18 age out, write the parts that changed."""
+        judged = zip(self.opened, verdicts, strict=True)
+        readable = [found for (candidate, opened), verdict in judged if (found := self.readable(candidate, opened, verdict))]
         for found in sorted(readable, key=lambda one: (one.header.sequence, one.header.extracted_at)):
             self.settle(found)
         for found, reason, words in self.on_hold:
@@ -87,8 +100,8 @@ class Evening:
 
     # One file
 
-    def open(self, candidate: Candidate) -> Readable | None:
-        """Prove the sender, read and check; None where that already settles the file."""
+    def open_one(self, candidate: Candidate) -> Opened | None:
+        """Prove the sender; None where that already settles the file."""
         arrival = candidate.arrival
         if candidate.hold is None and (arrival.digest in self.task.held_digests or arrival.digest in self.digests()):
             before = next(
@@ -101,9 +114,10 @@ class Evening:
         if isinstance(opened, Unopened):
             self.unopened(candidate, opened)
             return None
-        content = answering.content_digest(opened.plaintext)
-        notices = self.key_notices(opened)
-        verdict = la_part.judged(opened.plaintext, self.task.partner.code, self.common)
+        return opened
+
+    def readable(self, candidate: Candidate, opened: Opened, verdict: Verdict) -> Readable | None:
+        """What can be given its place; None where the rules, or a person, have settled the file."""
         if candidate.hold and candidate.hold.decision == "REFUSED":
             self.finish(
                 candidate,
@@ -118,6 +132,7 @@ class Evening:
         if header is None or answering.refusal_code(verdict):
             self.finish(candidate, FileState.REFUSED, verdict.file_outcome, None, verdict=verdict, signer=opened.signer)
             return None
+        content, notices = answering.content_digest(opened.plaintext), self.key_notices(opened)
         return Readable(candidate, verdict, header, content, notices, opened.signer)
 
     def digests(self) -> set[str]:
@@ -416,30 +431,3 @@ def overtaken(hold: Hold, now: datetime) -> Hold:
     return msgspec.structs.replace(
         hold, decision="OVERTAKEN", decided_at=now, decided_by="cpis-batch", decision_reason="settled by a later file"
     )
-
-
-_worker: tuple[Rehearsed, Keys] | None = None
-
-
-def start_worker(common: Rehearsed, keys: Keys) -> None:
-    """What every worker process is given once."""
-    global _worker  # noqa: PLW0603 - a process pool's initializer has no other place to leave what its tasks need
-    _worker = (common, keys)
-
-
-def given() -> tuple[Rehearsed, Keys]:
-    """What this worker process was started with."""
-    assert _worker is not None
-    return _worker
-
-
-def work(task: LaTask) -> LaResult:
-    """One LA's evening; a fault of the program is a value here, without the text of the exception, which may quote a record."""
-    try:
-        return Evening(task, *given()).run()
-    except (DiskFault, OSError):
-        raise  # not this LA's trouble: nobody's part can be written
-    except CpisError as fault:
-        return LaResult(task.partner.code, fault=fault.message, fault_code=fault.exit_code)
-    except Exception as fault:  # noqa: BLE001 - the text of a foreign exception may quote a record: only its type and place are told
-        return LaResult(task.partner.code, fault=place_of(fault), fault_code=Exit.BUG)

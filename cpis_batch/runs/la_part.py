@@ -5,6 +5,7 @@ Tables and values in, tables and values out. Who opens a file, and who writes a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 from cpis_batch import accounts
 from cpis_batch.business_time import business_date as date_in_england
 from cpis_batch.catalogue.records import LaVersion
-from cpis_batch.intake.check import CheckContext, Verdict, check
+from cpis_batch.intake.check import CheckContext, Verdict, check_all
 from cpis_batch.intake.file_facts import Header
 from cpis_batch.intake.read import read_extract
 from cpis_batch.register import merge, view
@@ -24,10 +25,19 @@ from cpis_batch.runs.task import Rehearsed
 from cpis_batch.vocabulary import ExtractKind, PlanType
 
 
-def judged(plaintext: bytes, la_code: str, common: Rehearsed) -> Verdict:
-    """A file's text held to the rules, on the business date of `common`. Bug where a row of it has no outcome, or two."""
-    context = CheckContext(la_code=la_code, environment=common.environment, business_date=common.business_date)
-    verdict = check(read_extract(plaintext, line_bytes=common.limits.line_bytes), context)
+def judged(texts: Sequence[tuple[str, bytes]], common: Rehearsed) -> list[Verdict]:
+    """The texts of files, each with its LA's code, held to the rules on the business date of `common`; the verdicts in order.
+
+    Bug where a row of one of them has no outcome, or two.
+    """
+    verdicts = check_all(
+        [read_extract(plaintext, line_bytes=common.limits.line_bytes) for _, plaintext in texts],
+        [CheckContext(la_code, common.environment, common.business_date) for la_code, _ in texts],
+    )
+    return [_counted(plaintext, verdict) for (_, plaintext), verdict in zip(texts, verdicts, strict=True)]
+
+
+def _counted(plaintext: bytes, verdict: Verdict) -> Verdict:
     if verdict.header is None:
         return verdict  # its rows were not looked at
     return replace(verdict, records=accounts.check_rows(plaintext, verdict.outcomes, verdict.accepted))

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from cpis_batch import accounts
+from cpis_batch import accounts, files
 from cpis_batch.catalogue.records import Delivery, ReleaseBalance
 from cpis_batch.catalogue.records import Release as Released
 from cpis_batch.delivery import outbox
@@ -26,6 +26,7 @@ from cpis_batch.runs import log
 from cpis_batch.runs.hub import Hub
 from cpis_batch.runs.intake import Progress, certificates_of, recipients
 
+_LOOKED_AT = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "date_of_birth"]  # no name passes through here
 PURPOSE = "0-19 services of the recipient's area: which of its children have an active plan"
 
 
@@ -40,7 +41,7 @@ def run(hub: Hub, progress: Progress = lambda *_: None) -> Released | None:
 
 
 def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) -> Released:
-    plans = hub.plans()
+    plans = hub.plans(columns=_LOOKED_AT)
     active = view.active(plans, hub.business_date)
     persons = routing.PERSONS.empty_table()  # demographics will fill it: practice and residence come from the trace
     reference, policy = hub.organisations.routing_reference(), hub.settings.extracts.policy
@@ -51,14 +52,14 @@ def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) 
 
     units = {unit.code: unit for unit in hub.organisations.units_on(hub.business_date)}
     tables = chis.by_unit(extract, units)
-    files = {unit: chis.unit_csv(table) for unit, table in tables.items()}
-    sent = read_back(files)
+    extracts = {unit: chis.unit_csv(table) for unit, table in tables.items()}
+    sent = read_back(extracts)
     check_recipients(sent, active, persons, reference, previous, on=hub.business_date, policy=policy)
     rows = release_balance(plans, sent, routed.unroutable, on=hub.business_date).to_pylist()
     balances = tuple(msgspec.convert(row, ReleaseBalance) for row in rows)
 
     parties = {partner.code: partner for partner in hub.under_agreement(PartnerKind.CHIS)}
-    without = sorted(unit for unit in files if unit not in parties and (tables[unit].num_rows or unit in units))
+    without = sorted(unit for unit in extracts if unit not in parties and (tables[unit].num_rows or unit in units))
     if without:
         raise ConfigFault(
             f"No agreement covers these CHIS units on {hub.business_date}: {', '.join(without[:8])}; the whole release waits.",
@@ -66,9 +67,10 @@ def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) 
         )
     sequence = (last.sequence if last else 0) + 1
     deliveries: list[Delivery] = []
-    for unit, data in files.items():
-        deliveries += _deliveries(hub, parties[unit], due, sequence, data, tables[unit], la_state)
-        progress("sealing extracts", len(deliveries) // 2, len(files))
+    with files.names_together():
+        for unit, data in extracts.items():
+            deliveries += _deliveries(hub, parties[unit], due, sequence, data, tables[unit], la_state)
+            progress("sealing extracts", len(deliveries) // 2, len(extracts))
     release = Released(
         year=due.fortnight.year,
         number=due.fortnight.number,

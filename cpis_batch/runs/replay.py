@@ -29,8 +29,8 @@ from cpis_batch.register.balance import balance
 from cpis_batch.register.schema import CHANGES, HISTORY, PLANS
 from cpis_batch.register.store import PartStore
 from cpis_batch.runs import la_part
-from cpis_batch.runs.la_night import given
 from cpis_batch.runs.task import Keys, Rehearsed
+from cpis_batch.runs.worker import given
 
 _NOT_COMPARED = ("plans_part", "history_part")  # the same rows encrypted again have other bytes
 _STAMP = "known since, source file and line"
@@ -152,7 +152,7 @@ class Replay:
             advice = "Put back the keys and certificates of that day: cpis-batch keys list"
             raise StateFault(f"{name}, merged in commit {step.commit_id}, does not open by the keys of its night.", advice)
         self.by_clock = judged_at is None
-        verdict = la_part.judged(found.plaintext, self.task.la_code, night)
+        (verdict,) = la_part.judged([(self.task.la_code, found.plaintext)], night)
         if verdict.header is None or (code := answering.refusal_code(verdict)):
             why = f" ({code})" if verdict.header else ""
             changed = "" if step.rules == answering.RULES_VERSION else " They are not those of its night."

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cpis_batch import files
 from cpis_batch.access import answer, events, reference, render, report, withheld
 from cpis_batch.access.events import EventsReading
 from cpis_batch.access.schema import EVENTS, FAULTS, REPORT
@@ -96,7 +97,8 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Rep
         "without_a_plan": report.untold(sifted, rows).num_rows,
         "owed": told.num_rows - sendable.num_rows,
     }
-    deliveries = _answers(hub, taken, seen_ids) + _reports(hub, sendable, result, progress)
+    with files.names_together():
+        deliveries = _answers(hub, taken, seen_ids) + _reports(hub, sendable, result, progress)
     settled = fresh.filter(pc.invert(pc.is_in(fresh["event_id"], sifted.waiting["event_id"])))
     taken_from = {(arrival.folder, arrival.name) for arrival in result.arrivals}
     head = hub.commit(
@@ -110,12 +112,12 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Rep
     return result
 
 
-def _take(hub: Hub, files: list[Collected], known: reference.AccessReference) -> list[_Taken]:
+def _take(hub: Hub, brought: list[Collected], known: reference.AccessReference) -> list[_Taken]:
     """Open and read each file; one that may still be growing is waited for."""
     taken: list[_Taken] = []
     number = hub.catalogue.next_arrival_id()
     with gpg_home(hub) as opener:
-        for file in files:
+        for file in brought:
             partner = hub.partners[file.partner]
             arrival = Arrival(
                 id=number, partner=file.partner, mailbox=file.mailbox, folder=file.folder, name=file.name, digest=file.digest,

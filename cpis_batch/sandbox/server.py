@@ -30,8 +30,8 @@ from paramiko import SFTPAttributes, SFTPHandle
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED, OPEN_SUCCEEDED
 from paramiko.sftp import CMD_INIT, CMD_VERSION, SFTP_OK
 
+from cpis_batch.exchange.packets import POSIX_RENAME
 from cpis_batch.exchange.ssh import private_key, public_line
-from cpis_batch.exchange.wire import POSIX_RENAME
 
 LOG = "cpis_batch.sandbox.paramiko"
 logging.getLogger(LOG).addHandler(logging.NullHandler())

@@ -19,7 +19,7 @@ from cpis_batch.extracts import chis, routing
 from cpis_batch.intake import check, lines, records
 from cpis_batch.register import history, merge
 from cpis_batch.register.store import PartStore
-from cpis_batch.runs import intake, la_night, la_part, release
+from cpis_batch.runs import intake, la_part, release, worker
 from tests.builders import HACKNEY, KENT
 from tests.hub import Hub, plan_row
 from tests.small_england import UNITS, small_england
@@ -81,6 +81,10 @@ def verdict(column: str) -> Callable[[check.Verdict], check.Verdict]:
     return change
 
 
+def each(change: Callable[[Any], Any]) -> Callable[[list[Any]], list[Any]]:
+    return lambda found: [change(one) for one in found]
+
+
 def merged(column: str) -> Callable[[merge.Merged], merge.Merged]:
     def change(found: merge.Merged) -> merge.Merged:
         return replace(found, **{column: without_first(getattr(found, column))}) if found.closed.num_rows else found
@@ -103,8 +107,8 @@ def read_part(patch: pytest.MonkeyPatch) -> None:
 OF_AN_EVENING = {
     "reader, lines": broken(records, "split", read),
     "reader, records": broken(la_part, "read_extract", taken_apart),
-    "rules, accepted": broken(la_part, "check", verdict("accepted")),
-    "rules, outcomes": broken(la_part, "check", verdict("outcomes")),
+    "rules, accepted": broken(la_part, "check_all", each(verdict("accepted"))),
+    "rules, outcomes": broken(la_part, "check_all", each(verdict("outcomes"))),
     "merge, plans": broken(merge, "merge", merged("plans")),
     "merge, changes": broken(merge, "merge", merged("changes")),
     "merge, history": broken(merge, "merge", merged("closed")),
@@ -131,13 +135,14 @@ def test_a_row_lost_in_an_evening_changes_nothing_of_that_authority_and_ends_wit
 
 @pytest.mark.parametrize("lost", ["arrivals", "deliveries"])
 def test_a_file_without_an_end_or_without_an_answer_is_missed(hub, lost, monkeypatch):
-    real = la_night.work
+    real = worker.work
 
-    def work(task):
-        result = real(task)
-        if task.partner.code == HACKNEY:
-            setattr(result, lost, [])
-        return result
+    def work(tasks):
+        results = real(tasks)
+        for result in results:
+            if result.la_code == HACKNEY:
+                setattr(result, lost, [])
+        return results
 
     monkeypatch.setattr(intake, "work", work)
     night = hub.run()

@@ -22,9 +22,9 @@ from paramiko.sftp import CMD_ATTRS, CMD_DATA, CMD_HANDLE, CMD_NAME, CMD_STATUS
 from cpis_batch.config import Limits
 from cpis_batch.errors import ChangedWhileRead, DeliveryUnknown, HostKeyFault, PartnerRefused, PartnerUnreachable
 from cpis_batch.exchange.mailbox import Entry
+from cpis_batch.exchange.packets import Attributes, Fields
 from cpis_batch.exchange.patience import TRIES, pause_before
 from cpis_batch.exchange.sftp import SftpMailbox
-from cpis_batch.exchange.wire import Attributes, Fields
 from cpis_batch.sandbox.faulty_server import Cut, Faults, FaultyServer
 from cpis_batch.sandbox.server import SftpServer
 from tests.integration.places import INBOUND, OUTBOUND, PROCESSED, Client, Pauses, Place, make_tree

@@ -7,11 +7,12 @@ from benchmarks.page import page
 from cpis_batch.sandbox.volumes import choose
 
 
-def test_the_benchmark_of_the_night_reads_the_same_rows_on_both_sides(tmp_path):
+def test_the_benchmark_of_the_night_has_both_sides_read_the_same_rows_and_send_as_many_files(tmp_path):
     contest = night.run(tmp_path / "work", las=choose(3), scale=0.1, rounds=1, told=lambda _: None)
 
-    for evening, (ours, theirs) in zip(contest.evenings, night.PAIRS, strict=True):
-        assert contest.rows[ours] == contest.rows[theirs] == {evening.rows}
+    for evening, (ours, theirs, outward) in zip(contest.evenings, night.RUNS, strict=True):
+        assert contest.rows[ours] == contest.rows[theirs] == contest.rows[outward] == {evening.rows}
+        assert contest.delivered[ours] == contest.delivered[outward] != contest.delivered[theirs] == {0}
         assert evening.rows > 100
     assert contest.rows[night.NO_NEWS] == {0}
     for cost in (cost for costs in contest.costs.values() for cost in costs):

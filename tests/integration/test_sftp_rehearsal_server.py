@@ -14,10 +14,10 @@ import pytest
 from cpis_batch.config import Limits
 from cpis_batch.errors import PartnerRefused, PartnerUnreachable
 from cpis_batch.exchange.connect import open_mailbox
+from cpis_batch.exchange.packets import Refusal
 from cpis_batch.exchange.patience import Deadline
 from cpis_batch.exchange.sftp import SftpMailbox
 from cpis_batch.exchange.ssh import Connection, private_key, public_line
-from cpis_batch.exchange.wire import Refusal
 from cpis_batch.sandbox.server import SftpServer, in_a_process, new_host_key
 from tests.integration.places import INBOUND, OUTBOUND, Client, Pauses, make_tree
 
@@ -52,7 +52,7 @@ def test_nothing_outside_the_tree_is_read_written_or_removed(wire, root, path):
     with pytest.raises(Refusal):
         list(wire.open(path).pieces(6))
     with pytest.raises(Refusal):
-        wire.write(path, b"changed")
+        wire.write(wire.ask_to_create(path), b"changed")
     (root / INBOUND / "a.pgp").write_bytes(b"changed")
     if path != "in":  # the link itself stands inside
         with pytest.raises(Refusal):
@@ -60,7 +60,7 @@ def test_nothing_outside_the_tree_is_read_written_or_removed(wire, root, path):
         with pytest.raises(Refusal):
             wire.rename(path, f"{INBOUND}/taken")
         with pytest.raises(Refusal):
-            wire.replace(f"{INBOUND}/a.pgp", path)
+            wire.done(wire.ask_to_replace(f"{INBOUND}/a.pgp", path))
     assert [each.name for each in (root.parent / "outside").iterdir()] == ["secret"]
     assert (root.parent / "outside" / "secret").read_bytes() == b"secret"
 

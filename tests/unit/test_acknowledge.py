@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pytest
 from frictionless import Resource, Schema
+from msgspec import structs
 
 from cpis_batch import spec
 from cpis_batch.audit.entry import Head
@@ -105,5 +106,19 @@ def test_each_state_is_told_in_a_sentence(state, outcome, words):
         outcome=outcome,
         audit=Head(1, "0" * 64),
     )
-    assert words in json.loads(acknowledge.to_json(bare))["sentence"]
-    assert acknowledge.to_page(bare).startswith(b"<!DOCTYPE html>")
+    forms = acknowledge.forms(bare)
+    assert words in json.loads(forms["acknowledgement.json"])["sentence"]
+    assert forms["acknowledgement.html"].startswith(b"<!DOCTYPE html>")
+
+
+def test_the_page_shows_the_first_of_a_long_list_and_says_so_and_the_other_forms_list_all():
+    whole = answer()
+    many = 201
+    changes = pa.concat_tables([whole.changes] * many)
+    forms = acknowledge.forms(structs.replace(whole, changes=changes, missing=pa.concat_tables([whole.missing] * many)))
+    page = forms["acknowledgement.html"].decode()
+    assert page.count("<td>LC-000001</td>") == page.count("<td>LC-000009</td>") == 200
+    assert page.count("The first 200 of 201;") == 2
+    document = json.loads(forms["acknowledgement.json"])
+    assert len(document["changes"]) == len(document["missing"]) == many
+    assert forms["acknowledgement.csv"].count(b"CHANGE") == many

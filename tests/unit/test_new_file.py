@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,28 @@ def test_its_bytes_are_on_the_disk_before_the_block_is_left(tmp_path, monkeypatc
     with files.new_file(tmp_path / "a") as stream:
         stream.write(b"sealed")
     assert synced == [6]
+
+
+def test_f61_names_written_together_are_durable_when_the_block_ends_each_folder_once(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").readlink()))
+    with files.names_together():
+        for name in ("parts/a", "parts/b", "sealed/c"):
+            files.write(tmp_path / name, b"x")
+        assert [path.parent.name for path in synced] == ["parts", "parts", "sealed"], "the bytes of each at once"
+    assert synced[3:] == [tmp_path / "parts", tmp_path / "sealed"]
+    files.write(tmp_path / "parts/d", b"x")
+    assert synced[-1] == tmp_path / "parts", "outside the block at once"
+
+
+def test_f60_a_disk_that_refuses_the_names_is_told_of(tmp_path, monkeypatch):
+    def refuse(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EIO, "refused")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(DiskFault), files.names_together():
+        files.write(tmp_path / "a", b"x")
 
 
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])

@@ -11,37 +11,41 @@ import pyarrow.compute as pc
 from cpis_batch.intake.rules.rule import Rule, Scope
 from cpis_batch.vocabulary import Severity
 
-_COLUMNS = ("line", "child_id", "nhs_number", "plan_type", "start_date", "end_date", "delete_date", "date_of_birth")
+_COLUMNS = ("file", "line", "child_id", "nhs_number", "plan_type", "start_date", "end_date", "delete_date", "date_of_birth")
 
-# From `rows`, those of persons with more than one, to what the rules below speak of.
+# From `rows`, those of persons with more than one in a file, to what the rules below speak of.
 COMPARED = """
 WITH persons AS (
-    SELECT nhs_number, min(date_of_birth) <> max(date_of_birth) AS births_differ FROM rows GROUP BY nhs_number
+    SELECT file, nhs_number, min(date_of_birth) <> max(date_of_birth) AS births_differ FROM rows GROUP BY ALL
 ), keys AS (
-    SELECT nhs_number, plan_type, start_date, min(line) AS first_line,
+    SELECT file, nhs_number, plan_type, start_date, min(line) AS first_line,
         count(DISTINCT (end_date, delete_date, date_of_birth)) AS stories
     FROM rows GROUP BY ALL
 ), told AS (
     SELECT c.*, first_line, stories, births_differ, stories = 1 AND line = first_line AND delete_date IS NULL AS counts
-    FROM rows c JOIN persons USING (nhs_number) JOIN keys USING (nhs_number, plan_type, start_date)
+    FROM rows c JOIN persons USING (file, nhs_number) JOIN keys USING (file, nhs_number, plan_type, start_date)
 )
 SELECT line, child_id, start_date, stories, first_line, births_differ, counts AND end_date IS NULL AS is_open,
-    min(start_date) FILTER (WHERE counts AND end_date IS NULL) OVER (PARTITION BY nhs_number, plan_type) AS first_open_start,
+    min(start_date) FILTER (WHERE counts AND end_date IS NULL) OVER (
+        PARTITION BY file, nhs_number, plan_type
+    ) AS first_open_start,
     CASE WHEN counts THEN max(coalesce(end_date, DATE '9999-12-31')) FILTER (WHERE counts) OVER (
-        PARTITION BY nhs_number, plan_type ORDER BY start_date RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 DAY PRECEDING
+        PARTITION BY file, nhs_number, plan_type
+        ORDER BY start_date RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 DAY PRECEDING
     ) END AS busy_until
 FROM told
 """
 
 
 def crowded(sound: pa.Table) -> pa.Table:
-    """Of the rows that would load those of persons with more than one.
+    """Of the rows that would load those of persons with more than one in their `file`.
 
     Few persons have several rows, and sorting their numbers finds them in a tenth of the time that comparing all would take.
     """
-    numbers = np.sort(sound["nhs_value"].to_numpy())
-    several = pa.array(numbers[1:][numbers[1:] == numbers[:-1]])
-    return sound.select(_COLUMNS).filter(pc.is_in(sound["nhs_value"], several))
+    persons = sound["file"].to_numpy() * 10**10 + sound["nhs_value"].to_numpy()
+    ordered = np.sort(persons)
+    several = ordered[1:][ordered[1:] == ordered[:-1]]
+    return sound.select(_COLUMNS).filter(pc.is_in(pa.array(persons), pa.array(several)))
 
 
 def _rule(code: str, severity: Severity, fields: tuple[str, ...], when: str, cause: str, cure: str) -> Rule:

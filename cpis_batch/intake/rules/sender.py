@@ -9,7 +9,7 @@ RULES = (
         Scope.FILE,
         Severity.ERROR,
         ("la_code",),
-        "regexp_full_match(la_code, '[A-Z][0-9]{8}') AND la_code <> $la_code",
+        "regexp_full_match(la_code, '[A-Z][0-9]{8}') AND la_code <> folder_la_code",
         "The header names another authority than the folder and the signature.",
         "Put each authority's file into its own folder, signed with its own key.",
         outcome=FileOutcome.NONE_LOADED,

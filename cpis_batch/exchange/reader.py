@@ -1,0 +1,93 @@
+"""A file of the server, read: in pieces that are asked for ahead, or in one round trip."""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from cpis_batch.exchange.packets import AHEAD, CLOSE, FSTAT, LSTAT, PIECE, READ, Attributes, Refusal
+
+if TYPE_CHECKING:
+    from cpis_batch.exchange.wire import Wire
+
+
+class Reader:
+    """A remote file."""
+
+    def __init__(self, wire: Wire, path_field: bytes, before: int, opening: int) -> None:
+        self._before = before
+        self._wire = wire
+        self._path_field = path_field
+        self._opening = opening
+        self._handle = b""
+
+    @cached_property
+    def before(self) -> Attributes | None:
+        """What stood at its path just before it was opened, a symlink not followed."""
+        return self._wire.attributes(self._before)
+
+    def whole(self, size: int) -> bytes:
+        """The first `size` bytes, MOST_AT_ONCE at most, and one more if there is one, in one round trip; then it is closed.
+
+        Fewer, where the server sends less than it is asked for.
+        """
+        handle = self._wire.handle(self._opening)
+        wanted = ((start, min(PIECE, size + 1 - start)) for start in range(0, size + 1, PIECE))
+        asked = deque((length, self._wire.ask(READ, handle + struct.pack(">QI", start, length))) for start, length in wanted)
+        closed = self._wire.ask(CLOSE, handle)
+        pieces = []
+        try:
+            while asked:
+                length, request = asked.popleft()
+                pieces.append(self._wire.answer_of_read(request, length) or b"")
+        except Refusal:
+            self._wire.forget([*(request for _, request in asked), closed])
+            raise
+        self._wire.done(closed)
+        return b"".join(pieces)
+
+    def drop(self) -> None:
+        """Close it unread, if it was opened."""
+        self._wire.forget([self._before])
+        self._wire.close_if_open(self._opening)
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The first `size` bytes in order, and one more if there is one; fewer where the file ends before."""
+        self._handle = self._wire.handle(self._opening)
+        wanted = ((start, min(PIECE, size - start)) for start in range(0, size, PIECE))
+        asked = deque((start, length, self._read(start, length)) for start, length in islice(wanted, AHEAD - 1))
+        last_is_asked = False
+        while True:
+            if (following := next(wanted, None)) is not None:
+                asked.append((*following, self._read(*following)))
+            elif not last_is_asked:
+                asked.append((size, 1, self._read(size, 1)))
+                last_is_asked = True
+            if not asked:
+                return
+            start, length, request = asked.popleft()
+            while length:
+                data = self._wire.answer_of_read(request, length)
+                if data is None:
+                    self._wire.forget(request for _, _, request in asked)
+                    return
+                yield data
+                start, length = start + len(data), length - len(data)
+                if length:  # a server may send less than was asked for
+                    request = self._read(start, length)
+
+    def close(self) -> tuple[Attributes | None, Attributes | None]:
+        """What the open file is now, and what stands at its path now; then it is closed."""
+        by_handle = self._wire.ask(FSTAT, self._handle)
+        by_path = self._wire.ask(LSTAT, self._path_field)
+        closed = self._wire.ask(CLOSE, self._handle)
+        found = self._wire.attributes(by_handle), self._wire.attributes(by_path)
+        self._wire.done(closed)
+        return found
+
+    def _read(self, start: int, length: int) -> int:
+        return self._wire.ask(READ, self._handle + struct.pack(">QI", start, length))
