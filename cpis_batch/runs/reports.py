@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from cpis_batch.access import answer, events, reference, render, report, withheld
 from cpis_batch.access.events import EventsReading
-from cpis_batch.access.schema import EVENTS, FAULTS, REPORT
+from cpis_batch.access.schema import EVENTS, REPORT
 from cpis_batch.business_time import text_of
 from cpis_batch.catalogue.records import Arrival, Delivery, EventPart
 from cpis_batch.delivery import outbox
@@ -25,6 +25,7 @@ from cpis_batch.errors import ConfigFault
 from cpis_batch.intake import acknowledge, findings
 from cpis_batch.intake.collect import Collected
 from cpis_batch.intake.findings import Finding
+from cpis_batch.intake.frame import FAULTS
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.runs import log
 from cpis_batch.runs.exchange import Round, Servers
