@@ -48,7 +48,7 @@ def answer(reference: str, child: int = 1, code: str = "20", **facts: Any) -> di
         "given_name": said["given_name"] if tells else None,
         "date_of_birth": said["date_of_birth"] if tells else None,
         "sensitive": False,
-        "practice_code": "A81001" if tells else None,
+        "practice_code": "A99901" if tells else None,
         "residence_code": "E09000012" if tells else None,
         "date_of_death": None,
         "answered_on": TODAY,
@@ -92,7 +92,7 @@ def line(reference: str = "00000001-000001", child: int = 1, code: str = "20", *
         "given_name": said["given_name"] if tells else "",
         "date_of_birth": str(said["date_of_birth"]) if tells else "",
         "sensitive": "N" if tells else "",
-        "practice_code": "A81001" if tells else "",
+        "practice_code": "A99901" if tells else "",
         "residence_code": "E09000012" if tells else "",
         "date_of_death": "",
     } | facts

@@ -24,15 +24,14 @@ def places(persons: pa.Table, active: pa.Table) -> pa.Table:
     """extracts.routing.PERSONS of the people of `active` (register.schema.PLANS) who are in PERSONS, a row a number."""
     return query(
         f"""
-        SELECT nhs_number, CASE WHEN may THEN practice_code END AS practice_code,
-            CASE WHEN may THEN residence_code END AS residence_code, sensitive
+        SELECT nhs_number, CASE WHEN may THEN place.practice END AS practice_code,
+            CASE WHEN may THEN place.residence END AS residence_code, sensitive
         FROM (
             SELECT nhs_number, bool_or(sensitive) AS sensitive,
                 NOT bool_or(sensitive OR coalesce(inactive = '{Inactive.NO_REPLACEMENT}', false)
                     OR held.identity IS NOT NULL AND coalesce(outcome IN ({_UNCONFIRMED}), false)) AS may,
-                arg_max({{'practice': practice_code, 'residence': residence_code}}, (traced_on, identity))
-                    FILTER (practice_code IS NOT NULL OR residence_code IS NOT NULL) AS place,
-                place.practice AS practice_code, place.residence AS residence_code
+                arg_max({{'practice': practice_code, 'residence': residence_code}}, (traced_on, persons.identity))
+                    FILTER (practice_code IS NOT NULL OR residence_code IS NOT NULL) AS place
             FROM persons LEFT JOIN held USING (nhs_number, identity)
             WHERE nhs_number IN (SELECT nhs_number FROM held) GROUP BY nhs_number)
         ORDER BY nhs_number

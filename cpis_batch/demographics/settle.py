@@ -83,16 +83,20 @@ def _sort(answers: pa.Table, questions: pa.Table, held: pa.Table) -> pa.Table:
     """Each different answer with the question it is to, the identity as it is held, and its fate."""
     return query(
         f"""
-        SELECT answer.*, asked.nhs_number AS asked_number, asked.identity, held.family_name AS held_family_name,
-            held.given_name AS held_given_name, held.date_of_birth AS held_date_of_birth,
+        WITH different AS (SELECT {_CONTENT}, max(answered_on) AS answered_on FROM answers GROUP BY ALL)
+        SELECT answer.reference, asked.nhs_number, asked.identity, trace_code, answer.nhs_number AS answered_number, answered_on,
+            sensitive, practice_code, residence_code, date_of_death,
+            held.family_name, held.given_name, held.date_of_birth, answer.family_name AS pds_family_name,
+            answer.given_name AS pds_given_name, answer.date_of_birth AS pds_date_of_birth,
             CASE WHEN asked.reference IS NULL THEN 'strangers'
-                 WHEN count(*) OVER (PARTITION BY answer.reference) > 1 THEN 'conflicting'
+                 WHEN answer.reference IN (SELECT reference FROM different GROUP BY reference HAVING count(*) > 1)
+                 THEN 'conflicting'
                  WHEN trace_code = '{TraceCode.FOUND}' AND answer.nhs_number <> asked.nhs_number
                    OR trace_code = '{TraceCode.SUPERSEDED}' AND answer.nhs_number = asked.nhs_number THEN 'contradicting'
                  WHEN held.identity IS NULL THEN 'gone'
                  WHEN trace_code = '{TraceCode.NOT_TRACED}' THEN 'again'
                  ELSE 'settled' END AS fate
-        FROM (SELECT {_CONTENT}, max(answered_on) AS answered_on FROM answers GROUP BY ALL) AS answer
+        FROM different AS answer
         LEFT JOIN questions AS asked ON asked.reference = answer.reference
         LEFT JOIN held ON held.nhs_number = asked.nhs_number AND held.identity = asked.identity
         """,
@@ -102,16 +106,6 @@ def _sort(answers: pa.Table, questions: pa.Table, held: pa.Table) -> pa.Table:
 
 def _judged(answered: pa.Table) -> pa.Table:
     """PERSONS as usable answers make them, a row an identity."""
-    pairs = query(
-        """
-        SELECT asked_number AS nhs_number, identity, trace_code, nhs_number AS answered_number, answered_on, sensitive,
-            practice_code, residence_code, date_of_death,
-            held_family_name AS family_name, held_given_name AS given_name, held_date_of_birth AS date_of_birth,
-            family_name AS pds_family_name, given_name AS pds_given_name, date_of_birth AS pds_date_of_birth
-        FROM answered
-        """,
-        {"answered": answered},
-    )
     tells = f"trace_code IN ('{TraceCode.FOUND}', '{TraceCode.SUPERSEDED}')"
     return query(
         f"""
@@ -142,9 +136,9 @@ def _judged(answered: pa.Table) -> pa.Table:
             SELECT * EXCLUDE ("check"), "check" AS failed, {tells} AS tells, {tells} AND "check" IS NULL AS matched,
                 answered_on - date_of_birth BETWEEN 0 AND {POSTPONED_DAYS - 1} AND NOT ({tells} AND "check" IS NULL)
                 AND trace_code NOT IN ('{TraceCode.INACTIVE}', '{TraceCode.OLD_STYLE}') AS postponed
-            FROM compared)
+            FROM ({matching.compared_in_sql("answered")}))
         """,
-        {"compared": matching.compared(pairs)},
+        {"answered": answered},
     ).cast(PERSONS)
 
 
@@ -189,9 +183,9 @@ def _frozen(persons: pa.Table) -> pa.Table:
             CASE WHEN NOT frozen AND NOT secret THEN practice_code END AS practice_code,
             CASE WHEN NOT frozen AND NOT secret THEN residence_code END AS residence_code,
             date_of_death
-        FROM (SELECT *, bool_or(coalesce(inactive = '{Inactive.NO_REPLACEMENT}', false)) OVER numbers AS frozen,
-                bool_or(sensitive) OVER numbers AS secret
-              FROM persons WINDOW numbers AS (PARTITION BY nhs_number))
+        FROM (SELECT *,
+                nhs_number IN (SELECT nhs_number FROM persons WHERE inactive = '{Inactive.NO_REPLACEMENT}') AS frozen,
+                nhs_number IN (SELECT nhs_number FROM persons WHERE sensitive) AS secret FROM persons)
         ORDER BY nhs_number, identity
         """,
         {"persons": persons},
