@@ -80,7 +80,7 @@ def identity(plans: pa.Table) -> str:
     return str(found)
 
 
-def line(reference: str = "00000001-000001", child: int = 1, code: str = "20", **facts: str) -> str:
+def line(reference: str = "00000001-20261120T020500Z-000001", child: int = 1, code: str = "20", **facts: str) -> str:
     """One D line of a response."""
     said = row(child)
     tells = code in ("20", "21")

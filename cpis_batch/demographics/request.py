@@ -4,8 +4,10 @@ Asked about is whoever has an active plan and no current trace: an identity that
 than the set time, a baby whose trace was postponed and who is six weeks old. Nobody is asked about twice while a question
 is open, and never again once a number is inactive with none in its place (FAULTS F48).
 
-A reference names one question, by file and row. Rows stand in the order of the identities, which is the order of nothing
-else: neither a reference nor its place says which authority asks, or that two rows are of one child.
+A reference names one question for ever, by sequence and time of its file and by its row: after a backup was restored
+sequences come again, and a late answer must not then be to another person's question. Rows stand in the order of the
+identities, which is the order of nothing else: neither a reference nor its place says which authority asks, or that two
+rows are of one child.
 """
 
 from __future__ import annotations
@@ -93,7 +95,7 @@ def make(people: pa.Table, *, sequence: int, environment: Environment, on: date,
     """The file that asks about `people` (of `wanted`), with the next `sequence` of the hub's request files."""
     numbered = query(
         f"""
-        SELECT format('{sequence:08d}-{{:06d}}', row_number() OVER (ORDER BY identity)) AS reference, * FROM people
+        SELECT format('{sequence:08d}-{_stamp(now)}-{{:06d}}', row_number() OVER (ORDER BY identity)) AS reference, * FROM people
         ORDER BY identity
         """,
         {"people": people},
@@ -116,4 +118,8 @@ def make(people: pa.Table, *, sequence: int, environment: Environment, on: date,
 
 def file_name(sequence: int, now: datetime) -> str:
     """`CPIS_TRACE_REQUEST_<sequence, 8 digits>_<YYYYMMDDThhmmssZ>.csv.pgp`."""
-    return f"CPIS_TRACE_REQUEST_{sequence:08d}_{text_of(now).replace('-', '').replace(':', '')}.csv.pgp"
+    return f"CPIS_TRACE_REQUEST_{sequence:08d}_{_stamp(now)}.csv.pgp"
+
+
+def _stamp(now: datetime) -> str:
+    return text_of(now).replace("-", "").replace(":", "")

@@ -188,7 +188,7 @@ def test_no_bytes_make_the_reader_fail(data):
 @settings(max_examples=20, deadline=None)
 def test_a_damaged_line_is_an_answer_or_is_named_and_harms_no_other(at, inserted, cut):
     whole = line()
-    reading = read(file_of(whole[:at] + inserted + whole[at + cut :], line("00000001-000002", 2)))
+    reading = read(file_of(whole[:at] + inserted + whole[at + cut :], line("00000001-20261120T020500Z-000002", 2)))
     if reading.rows:
         taken = set(reading.answers["line"].to_pylist())
         named = {fault["line"] for fault in reading.faults.to_pylist() if fault["severity"] == "ERROR"}

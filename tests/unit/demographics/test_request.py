@@ -90,7 +90,7 @@ def test_the_file_asks_in_the_form_of_its_schemas_and_no_reference_tells_whose_i
     assert made.reasons == {"NEW": 39}
     asked_about = dict(zip(framed.rows["reference"].to_pylist(), framed.rows["nhs_number"].to_pylist(), strict=True))
     assert asked_about == {row["reference"]: row["nhs_number"] for row in made.questions.to_pylist()}
-    assert sorted(asked_about) == [f"00000012-{place:06d}" for place in range(1, 40)]
+    assert sorted(asked_about) == [f"00000012-20261120T233000Z-{place:06d}" for place in range(1, 40)]
     in_order = [asked_about[reference] for reference in sorted(asked_about)]
     assert in_order != sorted(in_order), "the order of the rows must be that of nothing else"
 
