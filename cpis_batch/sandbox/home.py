@@ -29,6 +29,7 @@ from cpis_batch.runs import new_home
 from cpis_batch.sandbox.drops import Senders
 from cpis_batch.sandbox.events import NATIONAL, organisation_areas
 from cpis_batch.sandbox.server import new_host_key
+from cpis_batch.sandbox.tracing import TRACE
 from cpis_batch.sandbox.volumes import TRUST, volumes
 from cpis_batch.vocabulary import Environment
 
@@ -38,7 +39,7 @@ REMOTE = f"{FOLDER}/remote"
 HOST_KEY = f"{FOLDER}/host_key"
 _KEYS = f"{FOLDER}/keys"
 _PLACES = ("inbound", "outbound", "processed", "refused")
-_FOLDERS = {PartnerKind.LA: "las", PartnerKind.CHIS: "chis", PartnerKind.NATIONAL: "national"}
+_FOLDERS = {PartnerKind.LA: "las", PartnerKind.CHIS: "chis", PartnerKind.NATIONAL: "national", PartnerKind.TRACE: "trace"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,18 @@ class Party:
 
 
 def parties(home: Path, las: Sequence[str], on: date) -> list[Party]:
-    """The authorities `las`, every CHIS unit there is `on` that day, and the national service."""
+    """The authorities `las`, every CHIS unit there is `on` that day, the national service and the trace service."""
     trust = set(TRUST) <= set(las)
     found = [
         Party(code, PartnerKind.LA, volumes()[code].name, TRUST[0] if trust and code in TRUST else code) for code in sorted(las)
     ]
     units = organisations.load(home / "reference").units_on(on)
     found += [Party(unit.code, PartnerKind.CHIS, unit.name, unit.code) for unit in units]
-    return [*found, Party(NATIONAL, PartnerKind.NATIONAL, "National CP-IS service", NATIONAL)]
+    return [
+        *found,
+        Party(NATIONAL, PartnerKind.NATIONAL, "National CP-IS service", NATIONAL),
+        Party(TRACE, PartnerKind.TRACE, "Trace service (PDS)", TRACE),
+    ]
 
 
 def make_home(home: Path, *, las: Sequence[str], starts: date, expires: date, anchor: date | None = None) -> Senders:
