@@ -45,6 +45,11 @@ class EventsReading:
     rejected: int = 0
     repeated: int = 0
 
+    @property
+    def loaded(self) -> int:
+        """How many rows are events of ours."""
+        return int(self.events.num_rows)
+
 
 def read_events(data: bytes, reference: AccessReference, *, environment: Environment, line_bytes: int) -> EventsReading:
     """Read the plaintext of one events file. `environment` is the hub's; `line_bytes` caps a line. Never raises on content."""

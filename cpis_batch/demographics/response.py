@@ -53,6 +53,11 @@ class ResponseReading:
     rejected: int = 0
     repeated: int = 0
 
+    @property
+    def loaded(self) -> int:
+        """How many rows are answers."""
+        return int(self.answers.num_rows)
+
 
 def read_response(data: bytes, *, environment: Environment, line_bytes: int) -> ResponseReading:
     """Read the plaintext of one trace response. `environment` is the hub's; `line_bytes` caps a line. Never raises on content."""
