@@ -79,13 +79,15 @@ def known_persons(hub: Hub) -> pa.Table:
 def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Traces:
     """Take in the responses, settle what they answer, ask anew, tell the authorities concerned."""
     services, left_out = usable(hub, PartnerKind.TRACE)
-    before = _tables(hub, TABLES)
     result = Traces()
-    if hub.catalogue.head() is None or not (services or left_out or any(table.num_rows for table in before.values())):
+    if hub.catalogue.head() is None or not (services or left_out or hub.catalogue.trace_parts()):
         return result
     result.round = servers.collect(services, wanted)
     result.round.troubles += left_out
+    if not result.round.files and _traced_since(hub):
+        return result
     progress("tracing", 0, 0)
+    before = _tables(hub, TABLES)
     taken = _take(hub, result.round.files)
     result.arrivals = [one.arrival for one in taken]
     plans = hub.plans(columns=_PLANS)
@@ -116,6 +118,14 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Tra
     )
     log.event("trace", commit=head.id, **result.counts)
     return result
+
+
+def _traced_since(hub: Hub) -> bool:
+    """Whether a trace of this business date has seen every plan that stands: a second run then has nothing to find."""
+    newest = hub.catalogue.one(
+        "SELECT max(id) FROM commits WHERE kind = 'TRACE' AND business_date = ?", (str(hub.business_date),)
+    )
+    return newest is not None and newest > (hub.catalogue.one("SELECT max(commit_id) FROM la_versions") or 0)
 
 
 def _tables(hub: Hub, names: Mapping[str, pa.Schema] | tuple[str, ...]) -> dict[str, pa.Table]:

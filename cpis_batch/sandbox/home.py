@@ -29,7 +29,7 @@ from cpis_batch.runs import new_home
 from cpis_batch.sandbox.drops import Senders
 from cpis_batch.sandbox.events import NATIONAL, organisation_areas
 from cpis_batch.sandbox.server import new_host_key
-from cpis_batch.sandbox.tracing import TRACE
+from cpis_batch.sandbox.tracing import TRACE, practices
 from cpis_batch.sandbox.volumes import TRUST, volumes
 from cpis_batch.vocabulary import Environment
 
@@ -68,7 +68,7 @@ def parties(home: Path, las: Sequence[str], on: date) -> list[Party]:
     return [
         *found,
         Party(NATIONAL, PartnerKind.NATIONAL, "National CP-IS service", NATIONAL),
-        Party(TRACE, PartnerKind.TRACE, "Trace service (PDS)", TRACE),
+        Party(TRACE, PartnerKind.TRACE, "PDS trace service", TRACE),
     ]
 
 
@@ -82,6 +82,8 @@ def make_home(home: Path, *, las: Sequence[str], starts: date, expires: date, an
     begins = starts - timedelta(days=365)
     new_home.make(home, environment=Environment.TEST, now=start_of(begins))
     files.write(home / "reference" / "organisation_areas.csv", organisation_areas())
+    links = organisations.load().tables["la_chis"].to_pylist()
+    files.write(home / "reference" / "practice_chis.csv", practices({link["la_gss_code"]: link["chis_code"] for link in links}))
     files.make_folder(home / _KEYS)
     files.write(home / HOST_KEY, new_host_key())
     ssh_keys.make_client_key(home / ssh_keys.FILE_NAME, "cpis-batch rehearsal")

@@ -122,7 +122,7 @@ def practice_code(la_code: str) -> str:
 
 def practices(units: Mapping[str, str]) -> bytes:
     """`practice_chis.csv` of a home's `reference/`: the invented practices, and the unit of each authority's area."""
-    lines = [f"{practice_code(la)},{unit},2009-01-01," for la, unit in sorted(units.items())]
+    lines = [f"{practice_code(la)},{units[la]},2009-01-01," for la in sorted(volumes())]
     return "\n".join(["practice_code,chis_code,valid_from,valid_to", *lines, ""]).encode()
 
 
@@ -171,17 +171,21 @@ def make_service(england: England) -> TraceService:
     return TraceService(records)
 
 
-def respond(senders: Senders, service: TraceService, *, answered: set[str], now: datetime) -> list[Drop]:
+def respond(senders: Senders, england: England, *, answered: set[str], now: datetime) -> list[Drop]:
     """Answer the requests that lie in the service's folder and are not among `answered`; their names are then added to it."""
+    lying = sorted((senders.root / senders.folders[TRACE] / "outbound").glob("CPIS_TRACE_REQUEST_*.csv.pgp"))
+    fresh = [path for path in lying if path.name not in answered]
+    if not fresh:
+        return []
+    service = make_service(england)
     hub = {fingerprint(senders.hub_certificate): senders.hub_certificate}
     drops = []
-    for path in sorted((senders.root / senders.folders[TRACE] / "outbound").glob("CPIS_TRACE_REQUEST_*.csv.pgp")):
-        if path.name not in answered:
-            opened = open_at_desk(path.read_bytes(), secret=senders.secret(TRACE), senders=hub)
-            if not isinstance(opened, Opened):
-                raise InputRefused("The trace service cannot open the request.", "Look at the keys of the rehearsal's home.")
-            answered.add(path.name)
-            drops.append(service.answer(opened.plaintext, sequence=len(answered), now=now))
+    for path in fresh:
+        opened = open_at_desk(path.read_bytes(), secret=senders.secret(TRACE), senders=hub)
+        if not isinstance(opened, Opened):
+            raise InputRefused("The trace service cannot open the request.", "Look at the keys of the rehearsal's home.")
+        answered.add(path.name)
+        drops.append(service.answer(opened.plaintext, sequence=len(answered), now=now))
     return drops
 
 

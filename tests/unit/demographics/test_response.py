@@ -19,7 +19,9 @@ from tests.demographics_builders import HEADER, codes, file_of, line, read
 
 SAMPLES = Path(__file__).parents[3] / "sample_data" / "trace"
 FORMATS = sorted(
-    path for name in ("trace-request", "trace-response", "inactive-number") for path in (spec.folder() / name).glob("1.0/*.json")
+    path
+    for name in ("trace-request", "trace-response", "inactive-number", "match-report")
+    for path in (spec.folder() / name).glob("1.0/*.json")
 )
 
 
