@@ -57,16 +57,16 @@ class Settled:
 def settle(answers: pa.Table, questions: pa.Table, persons: pa.Table, plans: pa.Table) -> Settled:
     """Take in ANSWERS (of any number of files) to the open REQUESTS; `persons` are PERSONS before, `plans` the register's PLANS.
 
-    Persons whose number no plan holds are left out of the result, and identities that nobody holds once another one of the
-    number is settled: the trace lives no longer than the plan.
+    Persons and questions whose number no plan holds are left out of the result, and identities that nobody holds once
+    another one of the number is settled: the trace lives no longer than the plan.
     """
     held = matching.identities(plans)
     sorted_out = _sort(answers, questions, held)
     verdicts = _judged(sorted_out.filter(pc.equal(sorted_out["fate"], "settled")))
     closed = sorted_out.filter(pc.is_in(sorted_out["fate"], pa.array(["settled", "again", "gone"])))
     still_open = query(
-        "SELECT * FROM questions ANTI JOIN closed USING (reference) ORDER BY reference",
-        {"questions": questions, "closed": closed.select(["reference"])},
+        "SELECT * FROM questions ANTI JOIN closed USING (reference) SEMI JOIN held USING (nhs_number) ORDER BY reference",
+        {"questions": questions, "closed": closed.select(["reference"]), "held": held.select(["nhs_number"])},
     )
     fates = query("SELECT fate, count(*) AS answers FROM sorted_out GROUP BY fate ORDER BY fate", {"sorted_out": sorted_out})
     return Settled(

@@ -153,6 +153,7 @@ def test_an_amended_name_keeps_the_earlier_trace_until_the_new_one_is_settled():
     assert (person(after)["identity"], person(after)["practice_code"]) == (identity(amended), "C99904")
 
 
-def test_a_trace_lives_no_longer_than_the_plan():
+def test_a_trace_and_a_question_live_no_longer_than_the_plan():
     before = settled(plans([plan(1), plan(2)]), answer(nhs(1)), answer(nhs(2), 2, code="22")).persons
-    assert settle(answers(), asked(plans()), before, plans()).persons.num_rows == 0
+    after = settle(answers(), asked(plans([plan(3)])), before, plans())
+    assert (after.persons.num_rows, after.open.num_rows) == (0, 0)
