@@ -39,6 +39,7 @@ def test_an_answer_gives_a_person_outcome_and_number_status(said, outcome, statu
     one = person(found)
     assert (one["outcome"], one["status"], one["check"], one["inactive"]) == (outcome, status, check, inactive)
     assert one["traced_on"] == TODAY
+    assert one["current_number"] == (nhs(9) if outcome == "CPR05" else None)
     assert found.open.num_rows == 0
     assert found.counts == {"settled": 1}
 
