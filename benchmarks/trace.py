@@ -1,7 +1,7 @@
 """England's trace: who is asked, what the answers settle, who stands how, and where everybody is routed to then.
 
 In one process and one thread, over all authorities at once, on the first night, when everybody is new: the most there is to do.
-Seconds are of processor time: of one thread that waits for nothing they are those of a clock on a machine with nothing else to do.
+Seconds are of processor time: one thread that waits for nothing takes as long by the clock on a machine with nothing else to do.
 """
 
 from __future__ import annotations
