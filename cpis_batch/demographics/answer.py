@@ -8,6 +8,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from cpis_batch import csv_text
+from cpis_batch.audit.entry import Head
+from cpis_batch.audit.witness import WITNESS
 from cpis_batch.demographics.response import ResponseReading
 from cpis_batch.errors import Bug
 from cpis_batch.spec import table_schema
@@ -15,8 +17,8 @@ from cpis_batch.spec import table_schema
 VERSION = "1.0"
 
 
-def answer(reading: ResponseReading) -> dict[str, bytes]:
-    """The answer to a response (specs/trace-response/1.0, answer), by name of the file."""
+def answer(reading: ResponseReading, audit: Head) -> dict[str, bytes]:
+    """The answer to a response (specs/trace-response/1.0, answer), by name of the file. `audit`: where the audit log stands."""
     counts = {
         "rows": reading.rows,
         "accepted": reading.loaded,
@@ -32,6 +34,7 @@ def answer(reading: ResponseReading) -> dict[str, bytes]:
     said = [
         {"kind": "FILE", "code": reading.outcome},
         *({"kind": "COUNT", "code": name, "count": number} for name, number in counts.items()),
+        {"kind": "AUDIT", "code": str(audit), "text": WITNESS},
         *(
             {"kind": "FAULT"} | {("text" if name == "cause" else name): value for name, value in fault.items()}
             for fault in reading.faults.to_pylist()

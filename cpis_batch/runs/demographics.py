@@ -271,7 +271,7 @@ def _answers(hub: Hub, taken: list[Taken[ResponseReading]]) -> list[Delivery]:
                 kind="ACKNOWLEDGEMENT",
                 purpose="Answer to a file of the recipient's own",
                 name=f"CPIS_TRACE_ACK_{label}_{arrival.id:09d}.zip.pgp",
-                sealed=sealed(hub, partner, acknowledge.bundle(answer.answer(one.reading))),
+                sealed=sealed(hub, partner, acknowledge.bundle(answer.answer(one.reading, hub.audit))),
                 record_count=one.reading.rows,
                 made_at=hub.now,
                 arrival_id=arrival.id,
