@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import night, validation
+from benchmarks import night, trace, validation
 from benchmarks.page import page
 from cpis_batch.sandbox.volumes import choose, volumes
 
@@ -35,7 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
         shutil.rmtree(WORK, ignore_errors=True)
     told(f"Validating {QUICK_ROWS if given.quick else validation.ROWS:,} rows...")
     judged = validation.measure(QUICK_ROWS, repeats=1) if given.quick else validation.measure()
-    text = page([night.section(contest), validation.section(judged)], load)
+    told("Tracing...")
+    traced = trace.measure(las, scale)
+    text = page([night.section(contest), validation.section(judged), trace.section(traced)], load)
     print(text)
     if target := given.page or (None if given.quick else PAGE):
         target.write_text(text, encoding="utf-8")

@@ -79,6 +79,13 @@ class Extracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     policy: Literal["first", "all"] = "first"
 
 
+class Demographics(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Days for which a trace counts as current, and for which a question to the trace service stays open."""
+
+    current_days: int = 90
+    answer_days: int = 7
+
+
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Days after the end date for which a plan is kept."""
 
@@ -105,6 +112,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     intake: Intake = Intake()
     brake: Brake = Brake()
     extracts: Extracts = Extracts()
+    demographics: Demographics = Demographics()
     retention: Retention = Retention()
     warnings: Warnings = Warnings()
 

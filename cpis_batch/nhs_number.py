@@ -31,6 +31,15 @@ def may_be_in(text: str) -> bool:
     return _TEN.search(text) is not None
 
 
+def not_one_in_sql(column: str) -> str:
+    """SQL that is true where the text in `column` is not an NHS number as it stands: `is_valid` over a table."""
+    weighed = " + ".join(f"{11 - place} * TRY_CAST({column}[{place}] AS INTEGER)" for place in range(1, 11))
+    return (
+        f"NOT regexp_full_match({column}, '[0-9]{{10}}') OR {column} = repeat({column}[1], 10)"
+        f" OR coalesce(({weighed}) % 11, 1) <> 0"
+    )
+
+
 def numbers_for_tests(start: int = 0) -> Iterator[str]:
     """Valid numbers of the test range in rising order, from the `start`-th stem 999000000 + start on."""
     for stem in range(999_000_000 + start, 1_000_000_000):

@@ -34,6 +34,46 @@ class RecordOutcome(StrEnum):
     OTHER = "CPR07"
 
 
+class NhsNumberStatus(StrEnum):
+    """NHS NUMBER STATUS INDICATOR CODE (NHS Data Model and Dictionary): how far a person's number has been traced.
+
+    Every row of ours has a number, so 07 does not occur.
+    """
+
+    VERIFIED = "01"  # number present and verified
+    NOT_TRACED = "02"  # number present but not traced: there is no trace service to ask
+    TRACE_REQUIRED = "03"  # not asked yet
+    NO_MATCH = "04"  # trace attempted: no match, or several
+    TO_BE_RESOLVED = "05"  # number and details conflict, or the number is not the current one
+    IN_PROGRESS = "06"  # asked, not answered
+    NO_NUMBER = "07"  # number not present and trace not required
+    POSTPONED = "08"  # a baby under six weeks old
+
+
+class TraceCode(StrEnum):
+    """What a trace found. The numbers are those that batch traces of PDS answer with; nothing public tells what each means,
+    so these meanings are those of our format (specs/trace-response/1.0). They cover what the PDS mini services publish
+    (PDSMiniServiceResponseCode: no match, multiple matches, superseding number, invalidated, not verified, not a new-style
+    number).
+    """
+
+    FOUND = "20"
+    SUPERSEDED = "21"  # found; another number is the current one
+    INACTIVE = "22"  # invalidated, with none in its place
+    NO_MATCH = "30"
+    SEVERAL = "31"  # more than one record fits
+    OLD_STYLE = "32"  # not a number of today's form
+    NOT_TRACED = "33"  # the service could not look; ask again
+    NOT_VERIFIED = "40"  # found, but the service holds the details to be another person's
+
+
+class Inactive(StrEnum):
+    """Why a number is no longer a person's current one, as message 06 tells it."""
+
+    SUPERSEDED = "SUPERSEDED"  # another one is, and it is told
+    NO_REPLACEMENT = "NO_REPLACEMENT"  # none is told, ever: adoption, change of gender, a number given in error
+
+
 class FileState(StrEnum):
     """Where an arrival stands. HELD waits for a person or for another file; every other state is final."""
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from cpis_batch.access.reference import AccessReference
 from cpis_batch.engine import query
 from cpis_batch.intake.rules.rule import Rule, Scope
+from cpis_batch.nhs_number import not_one_in_sql
 from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import Environment, Severity
 
@@ -30,13 +31,6 @@ def _not_of_the_form(name: str) -> str:
     if constraints.enum:
         return f"{name} NOT IN ({', '.join(repr(value) for value in constraints.enum)})"
     return f"NOT regexp_full_match({name}, '{constraints.pattern}')"
-
-
-# Modulus 11 (NHS Data Dictionary): the ten digits, weighted 10 to 1, add up to a multiple of 11.
-_WEIGHED = " + ".join(f"{11 - place} * TRY_CAST(number[{place}] AS INTEGER)" for place in range(1, 11))
-_NOT_AN_NHS_NUMBER = (
-    f"NOT regexp_full_match(number, '[0-9]{{10}}') OR number = repeat(number[1], 10) OR coalesce(({_WEIGHED}) % 11, 1) <> 0"
-)
 
 
 def _error(code: str, field: str, when: str, cause: str, cure: str) -> Rule:
@@ -87,7 +81,7 @@ RULES = (
     _error(
         "CPE-131",
         "nhs_number",
-        _NOT_AN_NHS_NUMBER,
+        not_one_in_sql("number"),
         "This is not an NHS number: ten digits, the last one a check digit.",
         _ASK,
     ),

@@ -4,8 +4,6 @@ EVENTS, one row an event that the reader let through. `accessed_at` is UTC; `not
 alone (a missing flag means unscheduled care, which notifies); `line` is its physical line in the file it came in. What
 the sender left out and may leave out is null.
 
-FAULTS, what is wrong with a file of events: `line` and `field` are null where it is the file as a whole.
-
 REPORT, one row an authority and event: specs/access-report/1.0 in Arrow.
 """
 
@@ -29,17 +27,6 @@ EVENTS = pa.schema(
         pa.field("organisation_name", pa.string()),
         pa.field("care_setting", pa.string(), nullable=False),
         pa.field("notifies_la", pa.bool_(), nullable=False),
-    ]
-)
-
-FAULTS = pa.schema(
-    [
-        pa.field("line", pa.int32()),
-        pa.field("field", pa.string()),
-        pa.field("code", pa.string(), nullable=False),
-        pa.field("severity", pa.string(), nullable=False),
-        pa.field("cause", pa.string(), nullable=False),
-        pa.field("cure", pa.string(), nullable=False),
     ]
 )
 

@@ -69,6 +69,8 @@ class Catalogue(Log):
                 self._insert("deliveries", delivery, commit_id=head.id)
             for part in commit.event_parts:
                 self._insert("event_parts", part, commit_id=head.id)
+            for table in commit.trace_parts:
+                self._insert("trace_parts", table, commit_id=head.id)
             if commit.release:
                 self._insert("releases", commit.release, commit_id=head.id)
             for line in commit.release_balances:

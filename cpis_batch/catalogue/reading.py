@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from cpis_batch.catalogue.database import Database
-from cpis_batch.catalogue.records import Arrival, Balance, CommitHead, Delivery, EventPart, Hold, LaVersion, Release, Waiting
+from cpis_batch.catalogue.records import (
+    Arrival,
+    Balance,
+    CommitHead,
+    Delivery,
+    EventPart,
+    Hold,
+    LaVersion,
+    Release,
+    TracePart,
+    Waiting,
+)
 from cpis_batch.catalogue.seal import seal_of
 from cpis_batch.vocabulary import FileOutcome
 
@@ -97,6 +108,10 @@ class Reading(Database):
         """The access events held, a part a month."""
         return self._rows(EventPart, "SELECT * FROM event_current ORDER BY month")
 
+    def trace_parts(self) -> list[TracePart]:
+        """What the trace tells of persons, a part a table."""
+        return self._rows(TracePart, "SELECT * FROM trace_current ORDER BY name")
+
     def releases(self) -> list[Release]:
         """Releases to the CHIS units, oldest first."""
         return self._rows(Release, "SELECT * FROM releases ORDER BY commit_id")
@@ -107,6 +122,7 @@ class Reading(Database):
             "SELECT plans_part AS part, 'plans of ' || la_code AS what FROM la_current"
             " UNION ALL SELECT history_part, 'history of ' || la_code FROM la_current WHERE history_part IS NOT NULL"
             " UNION ALL SELECT part, 'access events of ' || month FROM event_current"
+            " UNION ALL SELECT part, 'trace, ' || lower(name) FROM trace_current"
             " UNION ALL SELECT rows_part, 'CHIS rows of ' || year || 'F' || number FROM release_current"
             " UNION ALL SELECT unroutable_part, 'unroutable rows of ' || year || 'F' || number FROM release_current"
         )

@@ -158,6 +158,14 @@ class EventPart(msgspec.Struct, frozen=True, kw_only=True):
     row_count: int
 
 
+class TracePart(msgspec.Struct, frozen=True, kw_only=True):
+    """One table of what the trace tells of persons; `name` is one of `runs.demographics.TABLES`."""
+
+    name: str
+    part: str
+    row_count: int
+
+
 class Release(msgspec.Struct, frozen=True, kw_only=True):
     """One fortnight's release to the CHIS units. `caught_up` names the missed fortnights that it stands for as well."""
 
@@ -220,6 +228,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     decided: tuple[Hold, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     event_parts: tuple[EventPart, ...] = ()
+    trace_parts: tuple[TracePart, ...] = ()
     release: Release | None = None
     release_balances: tuple[ReleaseBalance, ...] = ()
     deeds: tuple[Deed, ...] = ()  # what the audit log is to tell beside what it reads from these rows: who asked for it, and why

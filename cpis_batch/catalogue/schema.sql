@@ -6,7 +6,7 @@ CREATE TABLE commits (
     parent INTEGER REFERENCES commits (id),
     made_at TEXT NOT NULL,
     business_date TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('INTAKE', 'AGEING', 'EVENTS', 'RELEASE', 'DECISION')),
+    kind TEXT NOT NULL CHECK (kind IN ('INTAKE', 'AGEING', 'EVENTS', 'TRACE', 'RELEASE', 'DECISION')),
     program TEXT NOT NULL,
     rules TEXT NOT NULL,
     reference TEXT NOT NULL,
@@ -169,6 +169,15 @@ CREATE TABLE event_parts (
     PRIMARY KEY (month, commit_id)
 ) STRICT;
 
+-- What is known of persons by the trace against PDS (runs.demographics), the newest row of a name is its state.
+CREATE TABLE trace_parts (
+    commit_id INTEGER NOT NULL REFERENCES commits (id),
+    name TEXT NOT NULL,
+    part TEXT NOT NULL,
+    row_count INTEGER NOT NULL,
+    PRIMARY KEY (name, commit_id)
+) STRICT;
+
 CREATE TABLE releases (
     commit_id INTEGER NOT NULL REFERENCES commits (id),
     year INTEGER NOT NULL,
@@ -224,6 +233,10 @@ WHERE v.commit_id = (SELECT max(w.commit_id) FROM la_versions AS w WHERE w.la_co
 CREATE VIEW event_current AS
 SELECT e.* FROM event_parts AS e
 WHERE e.commit_id = (SELECT max(f.commit_id) FROM event_parts AS f WHERE f.month = e.month);
+
+CREATE VIEW trace_current AS
+SELECT t.* FROM trace_parts AS t
+WHERE t.commit_id = (SELECT max(u.commit_id) FROM trace_parts AS u WHERE u.name = t.name);
 
 CREATE VIEW release_current AS
 SELECT r.* FROM releases AS r

@@ -27,6 +27,7 @@ _WRITTEN = (
     "SELECT id, arrival_id, partner, reason, detail, made_at, would FROM holds WHERE commit_id = :commit ORDER BY id",
     "SELECT id, decision, decided_at, decided_by, decision_reason FROM holds WHERE decided_in = :commit ORDER BY id",
     "SELECT * FROM event_parts WHERE commit_id = :commit ORDER BY month",
+    "SELECT * FROM trace_parts WHERE commit_id = :commit ORDER BY name",
     "SELECT * FROM releases WHERE commit_id = :commit ORDER BY year, number",
     "SELECT * FROM release_balances WHERE commit_id = :commit ORDER BY la_code, plan_type",
 )

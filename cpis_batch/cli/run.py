@@ -40,7 +40,7 @@ def intake(context: Context, business_date: date | None, dry_run: bool, as_json:
 @_options
 @click.pass_obj
 def nightly(context: Context, business_date: date | None, dry_run: bool, as_json: bool) -> None:
-    """The whole night: intake, access reports, and whatever release to the CHIS units is due."""
+    """The whole night: intake, trace, access reports, and whatever release to the CHIS units is due."""
     _run(context, "nightly", business_date, dry_run=dry_run, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""The night: intake, access reports, whatever release is due, deliveries, what was collected. Each step may run again.
+"""The night: intake, trace, access reports, whatever release is due, deliveries, what was collected. Each step may run again.
 
 What keeps the reports or the release from being made keeps no authority's answer back: it is told, and gives the exit code.
 
@@ -21,7 +21,7 @@ import msgspec
 from cpis_batch.catalogue.records import Arrival, Release
 from cpis_batch.errors import Bug, CpisError, DiskFault, Exit, HostKeyFault, place_of
 from cpis_batch.intake.collect import Trouble
-from cpis_batch.runs import intake, log, release, reports
+from cpis_batch.runs import demographics, intake, log, release, reports
 from cpis_batch.runs.exchange import Servers
 from cpis_batch.runs.hub import Hub, opened
 from cpis_batch.status import needs_a_person, status
@@ -37,6 +37,7 @@ class Night:
     kind: str
     business_date: date
     intake: intake.Intake = field(default_factory=intake.Intake)
+    traces: demographics.Traces = field(default_factory=demographics.Traces)
     reports: reports.Reports = field(default_factory=reports.Reports)
     released: Release | None = None
     delivered: int = 0
@@ -66,6 +67,7 @@ class Night:
             self.troubles,
             self.servers_down,
             self.undelivered,
+            self.traces.needs_a_person,
             self.reports.needs_a_person,
             [arrival for arrival in self.intake.arrivals if arrival.state is FileState.REFUSED],
         )
@@ -74,7 +76,7 @@ class Night:
     @property
     def troubles(self) -> list[Trouble]:
         """The partners that were left out, whoever they are."""
-        return [*self.intake.round.troubles, *self.reports.round.troubles]
+        return [*self.intake.round.troubles, *self.traces.round.troubles, *self.reports.round.troubles]
 
     @property
     def document(self) -> dict[str, Any]:
@@ -88,11 +90,12 @@ class Night:
             "waiting": [{"la": c.arrival.partner, "name": c.arrival.name} for c in self.intake.waiting],
             "holds": [{"partner": hold.partner, "reason": hold.reason, "detail": hold.detail} for hold in self.intake.holds],
             "changes": self.intake.changes,
-            "skipped": self.intake.round.skipped | self.reports.round.skipped,
+            "skipped": self.intake.round.skipped | self.traces.round.skipped | self.reports.round.skipped,
             "partners_in_trouble": {trouble.partner: trouble.fault.message for trouble in self.troubles},
             "servers_down": {name: fault.message for name, fault in self.servers_down.items()},
             "failed": {la: one.fault for la, one in self.intake.faults.items()},
             "stopped": {step: fault.message for step, fault in self.stopped.items()},
+            "trace": self.traces.counts,
             "access_reports": self.reports.sent,
             "access_events": self.reports.counts,
             "release": {"fortnight": f"{self.released.year:04}F{self.released.number:02}", "sent": self.released.sent,
@@ -169,6 +172,8 @@ def _intake(hub: Hub, servers: Servers, night: Night, progress: intake.Progress)
 
 def _nightly(hub: Hub, servers: Servers, night: Night, progress: intake.Progress) -> None:
     _intake(hub, servers, night, progress)
+    with _apart(night, "trace"):
+        night.traces = demographics.run(hub, servers, progress)
     with _apart(night, "access reports"):
         hub.hold_to_the_ledger()
         night.reports = reports.run(hub, servers, progress)

@@ -14,6 +14,7 @@ from cpis_batch import accounts, files
 from cpis_batch.catalogue.records import Delivery, ReleaseBalance
 from cpis_batch.catalogue.records import Release as Released
 from cpis_batch.delivery import outbox
+from cpis_batch.demographics import places
 from cpis_batch.envelope.sealing import seal
 from cpis_batch.errors import ConfigFault
 from cpis_batch.extracts import chis, manifest, routing, schedule
@@ -22,7 +23,7 @@ from cpis_batch.extracts.schedule import Release
 from cpis_batch.organisations import ChisUnit
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.register import view
-from cpis_batch.runs import log
+from cpis_batch.runs import demographics, log
 from cpis_batch.runs.hub import Hub
 from cpis_batch.runs.intake import Progress, certificates_of, recipients
 
@@ -43,7 +44,7 @@ def run(hub: Hub, progress: Progress = lambda *_: None) -> Released | None:
 def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) -> Released:
     plans = hub.plans(columns=_LOOKED_AT)
     active = view.active(plans, hub.business_date)
-    persons = routing.PERSONS.empty_table()  # demographics will fill it: practice and residence come from the trace
+    persons = places.places(demographics.known_persons(hub), active)
     reference, policy = hub.organisations.routing_reference(), hub.settings.extracts.policy
     previous = hub.store.read(last.rows_part) if last else None
     routed = routing.route(active, persons, reference, on=hub.business_date, policy=policy)

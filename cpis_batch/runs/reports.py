@@ -8,30 +8,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpis_batch import files
 from cpis_batch.access import answer, events, reference, render, report, withheld
 from cpis_batch.access.events import EventsReading
-from cpis_batch.access.schema import EVENTS, FAULTS, REPORT
+from cpis_batch.access.schema import EVENTS, REPORT
 from cpis_batch.business_time import text_of
 from cpis_batch.catalogue.records import Arrival, Delivery, EventPart
 from cpis_batch.delivery import outbox
-from cpis_batch.envelope.opening import open_message
-from cpis_batch.envelope.outcome import Refusal, Unopened
-from cpis_batch.envelope.sealing import seal
-from cpis_batch.errors import ConfigFault
-from cpis_batch.intake import acknowledge, findings
+from cpis_batch.intake import acknowledge
 from cpis_batch.intake.collect import Collected
-from cpis_batch.intake.findings import Finding
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.runs import log
 from cpis_batch.runs.exchange import Round, Servers
-from cpis_batch.runs.hub import Hub, gpg_home
-from cpis_batch.runs.intake import Progress, certificates_of, recipients, usable, wait_for
-from cpis_batch.vocabulary import FileOutcome, FileState
+from cpis_batch.runs.hub import Hub
+from cpis_batch.runs.intake import Progress, usable
+from cpis_batch.runs.services import Taken, sealed, sendable, take
+from cpis_batch.vocabulary import FileState
 
 _NAME = re.compile(r"CPIS_EVENTS_[0-9]{8}_[0-9]{8}T[0-9]{6}Z\.csv\.pgp")
 WAITING = "WAITING"  # in the place of a month: events that wait for their care setting to be listed
@@ -54,14 +49,6 @@ class Reports:
         """Whether an events file was refused, or events wait for their care setting, or an LA's report for its agreement."""
         stuck = self.counts.get("waiting", 0) + self.counts.get("owed", 0)
         return bool(stuck) or any(arrival.state is FileState.REFUSED for arrival in self.arrivals)
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """One events file and what became of it."""
-
-    arrival: Arrival
-    reading: EventsReading
 
 
 def wanted(partner: Partner, name: str) -> bool:
@@ -88,105 +75,41 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Rep
     sifted = withheld.sift(fresh, known)
     rows = report.report(sifted, hub.plans(columns=_PLANS), known)
     told = report.joined(rows, owed)
-    sendable = _sendable(hub, told)
+    now = _sendable(hub, told)
     result = Reports(arrivals=[one.arrival for one in taken], round=brought)
     result.counts = {
         "events": read.num_rows,
         "new": fresh.num_rows - waiting.num_rows,
         "waiting": sifted.waiting.num_rows,
         "without_a_plan": report.untold(sifted, rows).num_rows,
-        "owed": told.num_rows - sendable.num_rows,
+        "owed": told.num_rows - now.num_rows,
     }
     with files.names_together():
-        deliveries = _answers(hub, taken, seen_ids) + _reports(hub, sendable, result, progress)
+        deliveries = _answers(hub, taken, seen_ids) + _reports(hub, now, result, progress)
     settled = fresh.filter(pc.invert(pc.is_in(fresh["event_id"], sifted.waiting["event_id"])))
     taken_from = {(arrival.folder, arrival.name) for arrival in result.arrivals}
     head = hub.commit(
         "EVENTS",
         arrivals=tuple(result.arrivals),
         deliveries=tuple(deliveries),
-        event_parts=tuple(_parts(hub, held, settled, {WAITING: sifted.waiting, OWED: _not_in(told, sendable)})),
+        event_parts=tuple(_parts(hub, held, settled, {WAITING: sifted.waiting, OWED: _not_in(told, now)})),
         forget=[waited for waited in hub.catalogue.waiting() if (waited.folder, waited.name) in taken_from],
     )
     log.event("access events", commit=head.id, **result.counts)
     return result
 
 
-def _take(hub: Hub, brought: list[Collected], known: reference.AccessReference) -> list[_Taken]:
-    """Open and read each file; one that may still be growing is waited for."""
-    taken: list[_Taken] = []
-    number = hub.catalogue.next_arrival_id()
-    with gpg_home(hub) as opener:
-        for file in brought:
-            partner = hub.partners[file.partner]
-            arrival = Arrival(
-                id=number, partner=file.partner, mailbox=file.mailbox, folder=file.folder, name=file.name, digest=file.digest,
-                size=file.size, modified_at=file.modified_at, seen_at=hub.now, state=FileState.HELD,
-            )  # fmt: skip
-            if hub.catalogue.arrivals("partner = ? AND digest = ? AND state = 'MERGED'", (file.partner, file.digest)):
-                taken.append(_settled(arrival, FileState.DUPLICATE, EventsReading(FileOutcome.ALL_LOADED), findings.ALREADY_HERE))
-                number += 1
-                continue
-            certificates = certificates_of(hub, partner)
-            assert not isinstance(certificates, ConfigFault)
-            opened = open_message(
-                hub.home / "archive" / f"{file.digest}{outbox.SUFFIX}",
-                gpg_home=opener.path,
-                allowed=certificates,
-                limits=hub.settings.limits,
-            )
-            if isinstance(opened, Unopened):
-                log.event("envelope not opened", partner=partner.code, detail=opened.operator_detail)
-                if opened.refusal is Refusal.UNREADABLE and wait_for(hub, file):
-                    continue
-                outcome = FileOutcome.UNREADABLE if opened.refusal is Refusal.UNREADABLE else FileOutcome.NONE_LOADED
-                finding = findings.OF_REFUSAL[opened.refusal]
-                fault = {
-                    "line": None,
-                    "field": None,
-                    "code": finding.code,
-                    "severity": "ERROR",
-                    "cause": finding.cause,
-                    "cure": finding.cure,
-                }
-                reading = EventsReading(outcome, faults=pa.Table.from_pylist([fault], schema=FAULTS))
-                taken.append(_settled(arrival, FileState.REFUSED, reading, finding))
-            else:
-                reading = events.read_events(
-                    opened.plaintext,
-                    known,
-                    environment=hub.settings.service.environment,
-                    line_bytes=hub.settings.limits.line_bytes,
-                )
-                refused = reading.header is None or (reading.outcome is FileOutcome.NONE_LOADED and not reading.rows)
-                taken.append(
-                    _settled(arrival, FileState.REFUSED if refused else FileState.MERGED, reading, None, signer=opened.signer)
-                )
-            number += 1
-    return taken
-
-
-def _settled(
-    arrival: Arrival, state: FileState, reading: EventsReading, finding: Finding | None, signer: str | None = None
-) -> _Taken:
-    header = reading.header
-    return _Taken(
-        msgspec.structs.replace(
-            arrival,
-            state=state,
-            file_outcome=reading.outcome,
-            code=finding.code if finding else None,
-            sequence=header.sequence if header else -1,
-            extracted_at=header.extracted_at if header else None,
-            signer=signer,
-            records_loaded=reading.events.num_rows,
-            records_rejected=reading.rejected,
-        ),
-        reading,
+def _take(hub: Hub, brought: list[Collected], known: reference.AccessReference) -> list[Taken[EventsReading]]:
+    environment, line_bytes = hub.settings.service.environment, hub.settings.limits.line_bytes
+    return take(
+        hub,
+        brought,
+        lambda plaintext: events.read_events(plaintext, known, environment=environment, line_bytes=line_bytes),
+        lambda outcome, faults: EventsReading(outcome, faults=faults),
     )
 
 
-def _answers(hub: Hub, taken: list[_Taken], seen_ids: pa.ChunkedArray) -> list[Delivery]:
+def _answers(hub: Hub, taken: list[Taken[EventsReading]], seen_ids: pa.ChunkedArray) -> list[Delivery]:
     """The one acknowledgement of each events file, to the national service."""
     deliveries = []
     for one in taken:
@@ -209,7 +132,7 @@ def _answers(hub: Hub, taken: list[_Taken], seen_ids: pa.ChunkedArray) -> list[D
                 kind="ACKNOWLEDGEMENT",
                 purpose="Answer to a file of the recipient's own",
                 name=f"CPIS_EVENTS_ACK_{label}_{arrival.id:09d}.zip.pgp",
-                sealed=_sealed(hub, partner, bundled),
+                sealed=sealed(hub, partner, bundled),
                 record_count=one.reading.rows,
                 made_at=hub.now,
                 arrival_id=arrival.id,
@@ -232,7 +155,7 @@ def _reports(hub: Hub, rows: pa.Table, result: Reports, progress: Progress) -> l
                 kind="ACCESS_REPORT",
                 purpose=PURPOSE,
                 name=f"CPIS_ACCESS_{la_code}_{text_of(hub.now).replace('-', '').replace(':', '')}.zip.pgp",
-                sealed=_sealed(hub, partner, bundled),
+                sealed=sealed(hub, partner, bundled),
                 record_count=told.num_rows,
                 made_at=hub.now,
             )
@@ -244,26 +167,13 @@ def _reports(hub: Hub, rows: pa.Table, result: Reports, progress: Progress) -> l
 
 def _sendable(hub: Hub, rows: pa.Table) -> pa.Table:
     """The lines of the LAs that may be sent something today and can be sealed to."""
-    codes = {
-        code
-        for code in rows["la_code"].unique().to_pylist()
-        if (partner := hub.partners.get(code))
-        and partner.agreement.covers(hub.business_date)
-        and not isinstance(certificates_of(hub, partner), ConfigFault)
-    }
+    codes = sendable(hub, set(rows["la_code"].unique().to_pylist()))
     return rows.filter(pc.is_in(rows["la_code"], pa.array(sorted(codes), pa.string())))
 
 
 def _not_in(rows: pa.Table, sent: pa.Table) -> pa.Table:
     """The lines of the LAs of which none was sent."""
     return rows.filter(pc.invert(pc.is_in(rows["la_code"], sent["la_code"].unique())))
-
-
-def _sealed(hub: Hub, partner: Partner, plaintext: bytes) -> bytes:
-    certificates = certificates_of(hub, partner)
-    if isinstance(certificates, ConfigFault):
-        raise certificates
-    return seal(plaintext, recipients=recipients(hub, certificates), signer=hub.hub_keys.current(hub.business_date).secret)
 
 
 def _parts(hub: Hub, held: dict[str, EventPart], settled: pa.Table, kept: dict[str, pa.Table]) -> list[EventPart]:

@@ -23,7 +23,7 @@ from cpis_batch.runs import nightly
 from cpis_batch.runs.intake import Progress
 from cpis_batch.runs.nightly import Night
 from cpis_batch.sandbox import home as sandbox_home
-from cpis_batch.sandbox import hostile, server
+from cpis_batch.sandbox import hostile, server, tracing
 from cpis_batch.sandbox.evenings import NIGHTS, Comparison, Rehearsal, compare
 from cpis_batch.sandbox.faulty_server import Faults, FaultyServer
 from cpis_batch.sandbox.volumes import volumes
@@ -80,9 +80,11 @@ def run(
     result = Demonstration()
     with server.in_a_process(partial(make_server, home)) as running:
         point_to(home, running.port, running.host_key)
+        answered: set[str] = set()
         for night in Rehearsal(seed=seed, las=chosen, scale=scale).nights():
             progress(f"night of {night.on}: sealing the extracts", 0, len(night.drops))
             senders.put_down(night.drops)
+            senders.put_down(tracing.respond(senders, night.england, answered=answered, now=night.now - timedelta(hours=2)))
             started = time.monotonic()
 
             def stage(what: str, done: int, of: int, on: date = night.on) -> None:

@@ -29,6 +29,7 @@ from cpis_batch.runs import new_home
 from cpis_batch.sandbox.drops import Senders
 from cpis_batch.sandbox.events import NATIONAL, organisation_areas
 from cpis_batch.sandbox.server import new_host_key
+from cpis_batch.sandbox.tracing import TRACE, practices
 from cpis_batch.sandbox.volumes import TRUST, volumes
 from cpis_batch.vocabulary import Environment
 
@@ -38,7 +39,7 @@ REMOTE = f"{FOLDER}/remote"
 HOST_KEY = f"{FOLDER}/host_key"
 _KEYS = f"{FOLDER}/keys"
 _PLACES = ("inbound", "outbound", "processed", "refused")
-_FOLDERS = {PartnerKind.LA: "las", PartnerKind.CHIS: "chis", PartnerKind.NATIONAL: "national"}
+_FOLDERS = {PartnerKind.LA: "las", PartnerKind.CHIS: "chis", PartnerKind.NATIONAL: "national", PartnerKind.TRACE: "trace"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,18 @@ class Party:
 
 
 def parties(home: Path, las: Sequence[str], on: date) -> list[Party]:
-    """The authorities `las`, every CHIS unit there is `on` that day, and the national service."""
+    """The authorities `las`, every CHIS unit there is `on` that day, the national service and the trace service."""
     trust = set(TRUST) <= set(las)
     found = [
         Party(code, PartnerKind.LA, volumes()[code].name, TRUST[0] if trust and code in TRUST else code) for code in sorted(las)
     ]
     units = organisations.load(home / "reference").units_on(on)
     found += [Party(unit.code, PartnerKind.CHIS, unit.name, unit.code) for unit in units]
-    return [*found, Party(NATIONAL, PartnerKind.NATIONAL, "National CP-IS service", NATIONAL)]
+    return [
+        *found,
+        Party(NATIONAL, PartnerKind.NATIONAL, "National CP-IS service", NATIONAL),
+        Party(TRACE, PartnerKind.TRACE, "PDS trace service", TRACE),
+    ]
 
 
 def make_home(home: Path, *, las: Sequence[str], starts: date, expires: date, anchor: date | None = None) -> Senders:
@@ -77,6 +82,8 @@ def make_home(home: Path, *, las: Sequence[str], starts: date, expires: date, an
     begins = starts - timedelta(days=365)
     new_home.make(home, environment=Environment.TEST, now=start_of(begins))
     files.write(home / "reference" / "organisation_areas.csv", organisation_areas())
+    links = organisations.load().tables["la_chis"].to_pylist()
+    files.write(home / "reference" / "practice_chis.csv", practices({link["la_gss_code"]: link["chis_code"] for link in links}))
     files.make_folder(home / _KEYS)
     files.write(home / HOST_KEY, new_host_key())
     ssh_keys.make_client_key(home / ssh_keys.FILE_NAME, "cpis-batch rehearsal")

@@ -71,7 +71,7 @@ def opened(path: Path, home: Path, opener: GpgHome, sender: str) -> Opened | Uno
 def test_every_party_has_an_agreement_a_certificate_and_its_folders(home: Path) -> None:
     known = parties(home)
     units = {unit.code for unit in organisations.load().units_on(MONDAY)}
-    assert set(known) == {*LAS, *units, "NATIONAL"}
+    assert set(known) == {*LAS, *units, "NATIONAL", "TRACE"}
     for partner in known.values():
         assert partner.agreement.covers(MONDAY)
         assert len(partners.certificates(home, partner, MONDAY)) == 1

@@ -1,0 +1,40 @@
+"""What routing may know of a person's places: of whom the trace has verified, and of nobody whose place must not show.
+
+No place is told of a sensitive record (FAULTS F49), of a number that is inactive with none in its place (F48), or of a
+number under which any authority holds details that the trace did not confirm: that child may be another than the one of the
+record, and goes by the sending authority, which tells nothing of anybody. Details not yet traced harm no place: a name that
+is spelt anew does not send a child to another unit for a night.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from cpis_batch.demographics import matching
+from cpis_batch.engine import query
+from cpis_batch.extracts import routing
+from cpis_batch.vocabulary import Inactive, RecordOutcome
+
+_UNCONFIRMED = ", ".join(
+    f"'{outcome}'" for outcome in (RecordOutcome.NO_MATCH, RecordOutcome.NOT_VERIFIED, RecordOutcome.OLD_STYLE_NUMBER)
+)
+
+
+def places(persons: pa.Table, active: pa.Table) -> pa.Table:
+    """extracts.routing.PERSONS of the people of `active` (register.schema.PLANS) who are in PERSONS, a row a number."""
+    return query(
+        f"""
+        SELECT nhs_number, CASE WHEN may THEN place.practice END AS practice_code,
+            CASE WHEN may THEN place.residence END AS residence_code, sensitive
+        FROM (
+            SELECT nhs_number, bool_or(sensitive) AS sensitive,
+                NOT bool_or(sensitive OR coalesce(inactive = '{Inactive.NO_REPLACEMENT}', false)
+                    OR held.identity IS NOT NULL AND coalesce(outcome IN ({_UNCONFIRMED}), false)) AS may,
+                arg_max({{'practice': practice_code, 'residence': residence_code}}, (traced_on, persons.identity))
+                    FILTER (practice_code IS NOT NULL OR residence_code IS NOT NULL) AS place
+            FROM persons LEFT JOIN held USING (nhs_number, identity)
+            WHERE nhs_number IN (SELECT nhs_number FROM held) GROUP BY nhs_number)
+        ORDER BY nhs_number
+        """,
+        {"persons": persons, "held": matching.identities(active).select(["nhs_number", "identity"])},
+    ).cast(routing.PERSONS)

@@ -1,0 +1,125 @@
+"""Whom to ask PDS about tonight, and the request file that asks (specs/trace-request/1.0).
+
+Asked about is whoever has an active plan and no current trace: an identity that is new or amended, one whose trace is older
+than the set time, a baby whose trace was postponed and who is six weeks old. Nobody is asked about twice while a question
+is open, and never again once a number is inactive with none in its place (FAULTS F48).
+
+A reference names one question for ever, by sequence and time of its file and by its row: after a backup was restored
+sequences come again, and a late answer must not then be to another person's question. Rows stand in the order of the
+identities, which is the order of nothing else: neither a reference nor its place says which authority asks, or that two
+rows are of one child.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+import pyarrow as pa
+
+from cpis_batch import csv_text
+from cpis_batch.business_time import text_of
+from cpis_batch.demographics import matching
+from cpis_batch.demographics.schema import REQUESTS
+from cpis_batch.engine import query
+from cpis_batch.spec import table_schema
+from cpis_batch.vocabulary import Environment, Inactive, NhsNumberStatus
+
+FORMAT, VERSION = "CPIS-TRACE-REQUEST", "1.0"
+POSTPONED_DAYS = 42  # a trace of a baby may be postponed for six weeks (NHS number status 08)
+
+
+class Why(StrEnum):
+    """Why a person is asked about."""
+
+    NEW = "NEW"
+    AMENDED = "AMENDED"  # another identity of the number is traced
+    OLD = "OLD"  # the trace is older than the set time
+    SIX_WEEKS = "SIX_WEEKS"  # it was postponed until now
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """`current_days`: how long a trace counts as current. `answer_days`: how long a question stays open."""
+
+    current_days: int = 90
+    answer_days: int = 7
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request:
+    """One request file: its plaintext, the questions it asks (REQUESTS), and how many for which reason."""
+
+    name: str
+    content: bytes
+    questions: pa.Table
+    reasons: dict[str, int]
+
+
+def still_open(questions: pa.Table, *, on: date, patience: Patience) -> pa.Table:
+    """The questions (REQUESTS) that may still be answered on the day `on`; a later answer is to no question."""
+    return query(
+        "SELECT * FROM questions WHERE asked_on + $days > $on ORDER BY reference",
+        {"questions": questions},
+        {"days": patience.answer_days, "on": on},
+    ).cast(REQUESTS)
+
+
+def wanted(active: pa.Table, persons: pa.Table, questions: pa.Table, *, on: date, patience: Patience) -> pa.Table:
+    """Whom to ask about on the day `on`: matching.IDENTITIES with `why`, by identity.
+
+    Takes active plans (register.schema.PLANS), PERSONS and the open REQUESTS.
+    """
+    return query(
+        f"""
+        SELECT held.*, CASE
+            WHEN traced.identity IS NULL AND held.nhs_number IN (SELECT nhs_number FROM persons) THEN '{Why.AMENDED}'
+            WHEN traced.identity IS NULL THEN '{Why.NEW}'
+            WHEN traced.traced_on + $current_days <= $on THEN '{Why.OLD}'
+            WHEN traced.status = '{NhsNumberStatus.POSTPONED}' AND held.date_of_birth + {POSTPONED_DAYS} <= $on
+            THEN '{Why.SIX_WEEKS}' END AS why
+        FROM held
+        LEFT JOIN persons AS traced USING (nhs_number, identity)
+        ANTI JOIN questions USING (nhs_number, identity)
+        WHERE why IS NOT NULL
+            AND held.nhs_number NOT IN (SELECT nhs_number FROM persons WHERE inactive = '{Inactive.NO_REPLACEMENT}')
+        ORDER BY held.identity
+        """,
+        {"held": matching.identities(active), "persons": persons, "questions": questions},
+        {"on": on, "current_days": patience.current_days},
+    )
+
+
+def make(people: pa.Table, *, sequence: int, environment: Environment, on: date, now: datetime) -> Request:
+    """The file that asks about `people` (of `wanted`), with the next `sequence` of the hub's request files."""
+    numbered = query(
+        f"""
+        SELECT format('{sequence:08d}-{_stamp(now)}-{{:06d}}', row_number() OVER (ORDER BY identity)) AS reference, * FROM people
+        ORDER BY identity
+        """,
+        {"people": people},
+    )
+    names = table_schema("trace-request", VERSION, "detail").names
+    details = query(f"SELECT 'D' AS record_type, {', '.join(names[1:])} FROM numbered ORDER BY reference", {"numbered": numbered})
+    heading, _, body = csv_text.to_csv(details).partition(b"\r\n")
+    assert heading
+    header = f"H,{FORMAT},{VERSION},{environment},{sequence},{text_of(now)}\r\n"
+    reasons = query("SELECT why, count(*) AS people FROM people GROUP BY why ORDER BY why", {"people": people})
+    return Request(
+        name=file_name(sequence, now),
+        content=header.encode() + body + f"T,{details.num_rows}\r\n".encode(),
+        questions=numbered.select(["reference", "nhs_number", "identity"])
+        .append_column("asked_on", pa.array([on] * numbered.num_rows, pa.date32()))
+        .cast(REQUESTS),
+        reasons=dict(zip(reasons["why"].to_pylist(), reasons["people"].to_pylist(), strict=True)),
+    )
+
+
+def file_name(sequence: int, now: datetime) -> str:
+    """`CPIS_TRACE_REQUEST_<sequence, 8 digits>_<YYYYMMDDThhmmssZ>.csv.pgp`."""
+    return f"CPIS_TRACE_REQUEST_{sequence:08d}_{_stamp(now)}.csv.pgp"
+
+
+def _stamp(now: datetime) -> str:
+    return text_of(now).replace("-", "").replace(":", "")

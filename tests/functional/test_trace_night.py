@@ -1,0 +1,258 @@
+"""The trace over several nights: asked, answered, settled, told, routed; with a real mailbox, real keys and a real catalogue."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from cpis_batch import config
+from cpis_batch.keystore import load_master_key
+from cpis_batch.register.store import PartStore
+from cpis_batch.runs.verify import verify
+from tests.builders import HACKNEY, KENT, nhs
+from tests.hub import Hub, plan_row
+from tests.small_england import KENT_AND_MEDWAY, NORTH_EAST_LONDON, extracts, replace_table, small_england
+
+TRACE = "TRACE"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Hub:
+    made = small_england(tmp_path)
+    replace_table(
+        made,
+        "practice_chis",
+        [
+            "practice_code,chis_code,valid_from,valid_to",
+            f"ZP0001,{NORTH_EAST_LONDON},2009-01-01,",
+            f"ZP0002,{KENT_AND_MEDWAY},2009-01-01,",
+        ],
+    )
+    made.add_partner(TRACE, "TRACE")
+    return made
+
+
+def asked(hub: Hub) -> dict[str, str]:
+    """The references of the newest request that lies for the service, by NHS number."""
+    lines = hub.opened(hub.outbound(TRACE, "CPIS_TRACE_REQUEST_")[-1], TRACE).decode().splitlines()
+    return {row[2]: row[1] for row in csv.reader(lines) if row[0] == "D"}
+
+
+def respond(hub: Hub, *lines: str, sequence: int = 1, by: str = TRACE) -> None:
+    """Put a response down."""
+    at = f"{hub.now:%Y-%m-%dT%H:%M:%S}+00:00"
+    text = "\n".join([f"H,CPIS-TRACE-RESPONSE,1.0,TEST,{sequence},{at}", *lines, f"T,{len(lines)}", ""])
+    hub.put(TRACE, f"CPIS_TRACE_RESPONSE_{sequence:08d}_{hub.now:%Y%m%dT%H%M%SZ}.csv.pgp", hub.sealed(text.encode(), by))
+
+
+def found(reference: str, child: int, code: str = "20", **facts: str) -> str:
+    """An answer with the record of `tests.hub.plan_row`."""
+    record = {
+        "number": nhs(child),
+        "family": "SOMEONE",
+        "given": "ZOE",
+        "born": "2019-04-30",
+        "sensitive": "N",
+        "practice": "ZP0001",
+        "residence": "E09000012",
+        "died": "",
+    }
+    return ",".join(["D", reference, code, *(record | facts).values()])
+
+
+def table(hub: Hub, name: str) -> list[dict[str, Any]]:
+    """A table of what the trace tells of persons, as the catalogue has it now."""
+    with hub.catalogue() as catalogue:
+        parts = {part.name: part.part for part in catalogue.trace_parts()}
+    read: pa.Table = PartStore(hub.home / "register", load_master_key(hub.home, config.load(hub.home))).read(parts[name])
+    return list(read.to_pylist())
+
+
+def messages(hub: Hub, la: str, start: str) -> list[Mapping[str, list[dict[str, str]]]]:
+    """The tables of every message of a kind that lies for an authority."""
+    return [
+        {name: list(csv.DictReader(io.StringIO(data.decode(), newline=""))) for name, data in hub.unpacked(path, la).items()}
+        for path in hub.outbound(la, start)
+    ]
+
+
+def test_the_night_asks_about_everybody_once_and_a_second_run_changes_nothing(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2)])
+    night = hub.run("nightly")
+    assert night.document["trace"] == {"asked": 2, "open": 2, "told": 0}
+    assert set(asked(hub)) == {nhs(1), nhs(2)}
+    with hub.catalogue() as catalogue:
+        head = catalogue.head()
+    assert hub.run("nightly").document["trace"] == {}
+    with hub.catalogue() as catalogue:
+        assert catalogue.head() == head
+    assert len(hub.outbound(TRACE, "CPIS_TRACE_REQUEST_")) == 1
+
+
+def test_an_answer_settles_a_person_and_the_service_gets_one_acknowledgement(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1)])
+    hub.run("nightly")
+    hub.next_night()
+    respond(hub, found(asked(hub)[nhs(1)], 1))
+    night = hub.run("nightly")
+    assert night.document["trace"] == {"settled": 1, "asked": 0, "open": 0, "told": 0}
+    assert [(row["nhs_number"], row["outcome"], row["status"]) for row in table(hub, "PERSONS")] == [(nhs(1), "CPR06", "01")]
+    (path,) = hub.outbound(TRACE, "CPIS_TRACE_ACK_")
+    rows = csv.DictReader(io.StringIO(hub.unpacked(path, TRACE)["answer.csv"].decode(), newline=""))
+    assert next(rows)["code"] == "CPF02"
+    assert [path.name for path in (hub.root / TRACE / "processed").iterdir()]
+    assert verify(hub.home).exit_code == 0
+
+
+def test_a_child_goes_to_the_unit_of_the_practice_once_the_trace_has_verified_it_and_leaves_the_other(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2)])
+    hub.run("nightly")
+    assert _units(hub) == {(NORTH_EAST_LONDON, nhs(1), "SENDING_LA", "NEW"), (NORTH_EAST_LONDON, nhs(2), "SENDING_LA", "NEW")}
+    hub.next_night()
+    references = asked(hub)
+    respond(hub, found(references[nhs(1)], 1, practice="ZP0002"), found(references[nhs(2)], 2, practice="ZP0002", family="OTHER"))
+    hub.run("nightly")
+    hub.next_night(14)
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2)])
+    hub.run("nightly")
+    assert _units(hub) == {
+        (KENT_AND_MEDWAY, nhs(1), "PRACTICE", "NEW"),
+        (NORTH_EAST_LONDON, nhs(1), "SENDING_LA", "CEASED"),
+        (NORTH_EAST_LONDON, nhs(2), "SENDING_LA", "UNCHANGED"),  # not verified: not to the place of what may be another's record
+    }
+
+
+def _units(hub: Hub) -> set[tuple[str, str, str, str]]:
+    """Unit, number, basis and change of every row of the newest extracts."""
+    return {
+        (unit, row["nhs_number"], row["routing_basis"], row["change"])
+        for unit in (KENT_AND_MEDWAY, NORTH_EAST_LONDON)
+        for row in extracts(hub, unit)[-1]
+    }
+
+
+def test_f47_both_authorities_are_told_the_number_in_the_place_of_theirs_once_and_no_key_is_rewritten(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1)])
+    hub.drop(KENT, [plan_row(1, "LAC")])
+    hub.run("nightly")
+    hub.next_night()
+    respond(hub, found(asked(hub)[nhs(1)], 1, code="21", number=nhs(9)))
+    assert hub.run("nightly").document["trace"]["told"] == 4
+    for la in (HACKNEY, KENT):
+        (message,) = messages(hub, la, "CPIS_INACTIVE_")
+        (row,) = message["inactive-number.csv"]
+        assert (row["message_type"], row["la_code"], row["nhs_number"], row["current_nhs_number"]) == ("06", la, nhs(1), nhs(9))
+    hub.next_night()
+    assert hub.run("nightly").document["trace"]["told"] == 0
+    assert {number for number, _ in hub.active(HACKNEY) | hub.active(KENT)} == {nhs(1)}
+
+
+def test_f48_nothing_that_the_hub_holds_or_sends_ties_an_adopted_childs_old_number_to_another(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2)])
+    hub.run("nightly")
+    hub.next_night()
+    references = asked(hub)
+    respond(
+        hub, f"D,{references[nhs(1)]},22,{nhs(9)},,,,,,,", found(references[nhs(2)], 2)
+    )  # a service that tells what it must not
+    hub.run("nightly")
+    assert nhs(9) not in str([table(hub, name) for name in ("PERSONS", "QUESTIONS")])
+    hub.next_night()
+    respond(hub, f"D,{references[nhs(1)]},22,,,,,,,,", sequence=2)
+    assert hub.run("nightly").document["trace"]["settled"] == 1
+    (message,) = messages(hub, HACKNEY, "CPIS_INACTIVE_")
+    (row,) = message["inactive-number.csv"]
+    assert (row["nhs_number"], row["reason"], row["current_nhs_number"]) == (nhs(1), "NO_REPLACEMENT", "")
+    hub.next_night(100)
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2)])
+    hub.run("nightly")
+    assert set(asked(hub)) == {nhs(2)}, "a frozen number is never asked about again"
+    everything = [str(table(hub, name)) for name in ("PERSONS", "QUESTIONS", "TOLD", "CHECKED", "RATES")]
+    everything += [str(messages(hub, HACKNEY, start)) for start in ("CPIS_INACTIVE_", "CPIS_MATCH_")]
+    everything += [hub.opened(path, TRACE).decode() for path in hub.outbound(TRACE, "CPIS_TRACE_REQUEST_")]
+    everything += [path.read_text(encoding="utf-8") for path in (hub.home / "logs").iterdir()]
+    everything += [(hub.home / "catalogue.sqlite").read_bytes().decode("latin-1")]
+    assert not [place for place, text in enumerate(everything) if nhs(9) in text]
+
+
+def test_f49_a_sensitive_person_is_routed_by_the_sending_authority_and_no_place_is_kept(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1)])
+    hub.run("nightly")
+    hub.next_night()
+    respond(hub, found(asked(hub)[nhs(1)], 1, sensitive="Y", practice="ZP0002", residence="E10000016"))
+    hub.run("nightly")
+    (row,) = table(hub, "PERSONS")
+    assert (row["outcome"], row["sensitive"], row["practice_code"], row["residence_code"]) == ("CPR02", True, None, None)
+
+
+def test_an_authority_gets_its_rate_and_what_to_check_and_gets_it_anew_when_it_has_changed(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2)])
+    hub.run("nightly")
+    hub.next_night()
+    references = asked(hub)
+    respond(hub, found(references[nhs(1)], 1), found(references[nhs(2)], 2, family="OTHER"))
+    hub.run("nightly")
+    (report,) = messages(hub, HACKNEY, "CPIS_MATCH_")
+    assert [(row["rate"], row["below_line"]) for row in report["match-rate.csv"]] == [("5000", "true")]
+    assert [(row["nhs_number"], row["outcome"], row["check"]) for row in report["to-check.csv"]] == [
+        (nhs(2), "CPR03", "FAMILY_NAME")
+    ]
+    hub.next_night()
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2, family="Other")])
+    assert hub.run("nightly").document["trace"] == {"asked": 1, "open": 1, "told": 1}  # provisional again, and off the list
+    hub.next_night()
+    respond(hub, found(asked(hub)[nhs(2)], 2, family="OTHER"), sequence=2)
+    hub.run("nightly")
+    assert [len(one["to-check.csv"]) for one in messages(hub, HACKNEY, "CPIS_MATCH_")] == [1, 0]
+
+
+def test_what_an_authority_without_an_agreement_is_owed_is_told_when_it_has_one_again(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1)])
+    hub.run("nightly")
+    hub.next_night()
+    hub.add_partner(HACKNEY, "LA", agreement_ends="2026-11-20")
+    respond(hub, f"D,{asked(hub)[nhs(1)]},22,,,,,,,,")
+    hub.run("nightly")
+    assert messages(hub, HACKNEY, "CPIS_INACTIVE_") == []
+    hub.next_night()
+    hub.add_partner(HACKNEY, "LA")
+    hub.run("nightly")
+    assert len(messages(hub, HACKNEY, "CPIS_INACTIVE_")) == 1
+
+
+@pytest.mark.parametrize("wrong", ["signed by another", "not a response", "contradicting"])
+def test_a_response_that_is_wrong_settles_nothing_and_a_person_is_asked_for(hub: Hub, wrong: str) -> None:
+    hub.drop(HACKNEY, [plan_row(1)])
+    hub.run("nightly")
+    hub.next_night()
+    if wrong == "signed by another":
+        respond(hub, found(asked(hub)[nhs(1)], 1), by=KENT)
+    elif wrong == "contradicting":
+        respond(hub, found(asked(hub)[nhs(1)], 1, number=nhs(9)))
+    else:
+        hub.put(TRACE, f"CPIS_TRACE_RESPONSE_00000001_{hub.now:%Y%m%dT%H%M%SZ}.csv.pgp", hub.sealed(b"H,OTHER,1.0\n", TRACE))
+    night = hub.run("nightly")
+    assert night.exit_code == 3
+    assert night.document["trace"]["open"] == 1
+    assert table(hub, "QUESTIONS")
+
+
+def test_a_service_that_cannot_be_reached_leaves_everybody_provisional_and_nobody_out(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1)])
+    (hub.root / TRACE / "inbound").rmdir()
+    night = hub.run("nightly")
+    assert night.document["partners_in_trouble"].keys() == {TRACE}
+    assert hub.active(HACKNEY) == {(nhs(1), "CPP")}
+    assert night.document["trace"]["open"] == 1
+
+
+def test_without_a_trace_service_nothing_is_asked_and_nothing_is_said(tmp_path: Path) -> None:
+    hub = small_england(tmp_path)
+    hub.drop(HACKNEY, [plan_row(1)])
+    assert hub.run("nightly").document["trace"] == {}
