@@ -80,9 +80,10 @@ class Extracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Days after the end date for which a plan is kept."""
+    """Days after the end date for which a plan is kept; days for which a delivered message is kept to be sent again."""
 
     days: int = 365
+    outbox_days: int = 30
 
 
 class Warnings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -7,6 +7,8 @@ the sender left out and may leave out is null.
 FAULTS, what is wrong with a file of events: `line` and `field` are null where it is the file as a whole.
 
 REPORT, one row an authority and event: specs/access-report/1.0 in Arrow.
+
+EVENT_IDS, what is kept of an event once its person was erased.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ EVENTS = pa.schema(
         pa.field("notifies_la", pa.bool_(), nullable=False),
     ]
 )
+
+EVENT_IDS = pa.schema([EVENTS.field("event_id")])
 
 FAULTS = pa.schema(
     [
