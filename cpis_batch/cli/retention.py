@@ -113,10 +113,9 @@ def apply(
 def _words_applied(done: Applied) -> str:
     document = done.document
     would = "Would be erased" if done.dry_run else "Erased"
-    lines = [
-        f"{would}: {document['plans']:,} plans and {document['versions']:,} versions of plans; {document['archived_files']:,}"
-        f" archived files, {document['messages']:,} messages, all but the ids of {document['access_events']:,} access events."
-    ]
+    files = f"{document['archived_files']:,} archived files, {document['messages']:,} messages"
+    events = f"all but the ids of {document['access_events']:,} access events"
+    lines = [f"{would}: {document['plans']:,} plans and {document['versions']:,} versions of plans; {files}, {events}."]
     lines += [f"  left out {one['la']}: {one['reason']}: {one['why']}" for one in document["left_out"]]
     if done.head:
         lines.append(f"Commit {done.head.id}. Register {done.head.register_digest}")

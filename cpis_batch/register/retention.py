@@ -93,7 +93,7 @@ def told(due: Due, plans: pa.Table, shown: pa.Table) -> tuple[Due, Due]:
 
 
 def excess(plans: pa.Table, due: Due, brake: Brake) -> tuple[str, ...]:
-    """Why so much of an authority's plans (PLANS) is not to go unseen: the mass brake, in words of counts; empty under it (F58)."""
+    """Why so much of an authority's plans (PLANS) is not to go unseen (F58): the mass brake, in counts; empty below it."""
     held, going = by_type(plans), by_type(due.plans)
     limits = {kind: max(brake.minimum, int(round(brake.share * held[kind], 6))) for kind in PlanType}
     return tuple(
