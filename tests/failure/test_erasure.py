@@ -180,11 +180,12 @@ def test_an_authority_with_something_held_or_undelivered_is_left_out_and_told_wh
 def test_where_the_archive_does_not_bear_out_the_register_nothing_of_it_is_destroyed(hub):
     with hub.catalogue() as opened:
         opened.table(f"UPDATE la_versions SET emergency_phone = '020 7946 0111' WHERE la_code = '{HACKNEY}' RETURNING 1")
+        opened.table("UPDATE commits SET rules = 'those of last year' WHERE id = 1 RETURNING 1")
     rows, archived = hub.plans(), len(list((hub.home / "archive").glob("*.pgp")))
     done = applied(hub, "--la", HACKNEY, code=3)
     (left,) = done["left_out"]
     assert left["reason"] == "UNPROVEN"
-    assert "emergency_phone" in left["why"]
+    assert "commit 1 (emergency_phone), which was made under other rules than today's" in left["why"]
     assert hub.plans().equals(rows)
     assert len(list((hub.home / "archive").glob("*.pgp"))) == archived - 1, "the file of access events needs no proof"
 
@@ -197,6 +198,30 @@ def test_what_cannot_be_proven_goes_when_a_person_says_so_for_each_authority(hub
         typed(hub, "retention", "apply", "--plan", token, *APPLY, "--unproven")
     assert applied(hub, "--la", HACKNEY, "--unproven")["plans"] == 2
     assert traces(hub) == set()
+
+
+def test_worker_processes_erase_the_same(tmp_path):
+    las = (HACKNEY, KENT, "E08000025")
+    hub = Hub.make(tmp_path, las=las)
+    for la in las:
+        hub.drop(la, [*OTHERS, person(end="2026-11-19")])
+    hub.run()
+    hub.next_night(370)
+    done = applied(hub)
+    assert [(one["la"], one["plans"]) for one in done["las"]] == [(la, 1) for la in sorted(las)]
+    assert traces(hub) == set()
+    proven(hub)
+    with hub.catalogue() as opened:
+        assert "Records officer" in opened.one("SELECT summary FROM runs WHERE kind = 'retention'")
+
+
+def test_plan_and_application_are_told_in_words_too(hub):
+    said = typed(hub, "retention", "plan").output
+    assert "2 plans and 3 versions of plans of 2 authorities would be erased" in said
+    token = told(hub, "retention", "plan")["token"]
+    assert f"retention apply --plan {token}" in said
+    assert "Erased: 2 plans and 3 versions" in typed(hub, "retention", "apply", "--plan", token, *APPLY).output
+    assert f"last run {hub.now:%Y-%m-%d}" in typed(hub, "status").output
 
 
 def test_f74_a_plan_of_another_day_or_state_is_refused(hub):
