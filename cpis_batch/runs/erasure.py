@@ -7,6 +7,7 @@ are these removed. A kill before the commit leaves all as it was; after it, what
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 
 from cpis_batch.access.schema import EVENT_IDS
 from cpis_batch.catalogue.records import ChangeCount, CommitHead, EventPart, LaVersion, ReleaseErasure
-from cpis_batch.errors import Bug, Exit, UsageFault
+from cpis_batch.errors import Bug, CpisError, Exit, UsageFault, place_of
 from cpis_batch.runs import log, rebuild, reports, retention
 from cpis_batch.runs.as_of import Use
 from cpis_batch.runs.hub import Hub, tidy, workers
@@ -79,7 +80,11 @@ class Applied:
             "archived_files": self.files,
             "messages": self.messages,
             "access_events": self.events,
-            "las": [{"la": one.la_code, "plans": one.plans, "versions": one.versions} for one in self.las if one.checkpoint],
+            "las": [
+                {"la": one.la_code, "plans": one.plans, "versions": one.versions}
+                for one in self.las
+                if self.dry_run or one.checkpoint
+            ],
             "left_out": [
                 {"la": la_code, "reason": reason, "why": why} for la_code, (reason, why) in sorted(self.left_out.items())
             ],
@@ -123,6 +128,10 @@ def apply(hub: Hub, asked: Asked, use: Use, progress: Progress = lambda *_: None
         log.event("retention ends", run=number, commit=done.head.id if done.head else None, plans=done.document["plans"])
         summary = done.document | {"by": use.by, "reason": use.reason}
         hub.catalogue.end_run(number, hub.now, int(done.exit_code), msgspec.json.encode(summary))
+    except BaseException as fault:
+        why = fault.message if isinstance(fault, CpisError) else place_of(fault)
+        log.event("retention broken off", logging.ERROR, run=number, fault=why)
+        raise
     finally:
         log.stop()
     return done

@@ -250,7 +250,7 @@ def test_a_rehearsal_says_the_same_and_changes_nothing(hub):
     said = applied(hub, "--dry-run")
     assert state() == before
     done = applied(hub)
-    same = ("plans", "versions", "archived_files", "messages", "access_events", "plan")
+    same = ("plans", "versions", "archived_files", "messages", "access_events", "plan", "las")
     assert {name: said[name] for name in same} == {name: done[name] for name in same}
 
 
