@@ -148,7 +148,7 @@ def planned(
     for arrival in opened.arrivals("erased_in IS NULL AND state <> 'HELD'"):
         archived.setdefault(arrival.partner, []).append(arrival)
     checkpoints = {one.la_code for _, one in opened.checkpoints()}
-    obstacles = _obstacles(opened)
+    obstacles = _obstacles(opened, known, business_date)
     messages = _delivered(opened)
     las: list[OfLa] = []
     staying: list[pa.Table] = []
@@ -221,11 +221,16 @@ def shown_of(shown: pa.Table, la_code: str) -> pa.Table:
     return shown.filter(pc.equal(shown["la_code"], la_code))
 
 
-def _obstacles(opened: Catalogue) -> dict[str, tuple[LeftOut, str]]:
-    """The authorities that have to wait whatever is due, with why."""
+def _obstacles(opened: Catalogue, known: dict[str, Partner], business_date: date) -> dict[str, tuple[LeftOut, str]]:
+    """The authorities that have to wait whatever is due, with why.
+
+    One that is sent nothing any more, its agreement having ended, is not waited for; what it was not sent stays sealed to it.
+    """
     undelivered = opened.table("SELECT partner, count(*) AS n FROM deliveries WHERE delivered_at IS NULL GROUP BY partner")
     found = {
-        row["partner"]: (LeftOut.UNDELIVERED, f"{row['n']} messages to it are still to be delivered.") for row in undelivered
+        row["partner"]: (LeftOut.UNDELIVERED, f"{row['n']} messages to it are still to be delivered.")
+        for row in undelivered
+        if (partner := known.get(row["partner"])) and partner.agreement.covers(business_date)
     }
     return found | {
         hold.partner: (LeftOut.HOLD, f"Decide hold {hold.id} first: the held file holds the same rows.")

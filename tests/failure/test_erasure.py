@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from cpis_batch import config
+from cpis_batch import config, partners
 from cpis_batch.errors import UsageFault
 from tests.builders import HACKNEY, KENT, nhs
 from tests.commands import told, typed
@@ -175,6 +175,25 @@ def test_an_authority_with_something_held_or_undelivered_is_left_out_and_told_wh
     assert "hold 1 first" in done["left_out"][0]["why"]
     assert hub.status()["register_digest"] == before
     assert "a message in archive" in traces(hub)
+
+
+def test_an_authority_that_is_sent_nothing_any_more_is_not_kept_for_what_it_was_not_told(hub):
+    (hub.root / HACKNEY / "outbound").rename(hub.root / HACKNEY / "gone")
+    hub.drop(HACKNEY, [*OTHERS, plan_row(30)])
+    hub.run()
+    path = hub.home / "partners" / HACKNEY / partners.FILE_NAME
+    path.write_text(path.read_text().replace("to = 2035-01-01", f"to = {hub.now.date()}"))
+    hub.next_night()
+    assert applied(hub)["plans"] == 2
+    assert traces(hub) == set()
+    assert hub.status()["undelivered"] == 1
+    assert told(hub, "register", "verify")["damages"] == []
+
+
+def test_a_home_in_which_nothing_has_happened_has_nothing_due(tmp_path):
+    hub = Hub.make(tmp_path)
+    assert told(hub, "retention", "plan")["register_digest"] is None
+    assert applied(hub)["commit"] is None
 
 
 def test_where_the_archive_does_not_bear_out_the_register_nothing_of_it_is_destroyed(hub):
