@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 import pyarrow as pa
 
+from cpis_batch import accounts
 from cpis_batch.catalogue.records import Balance, Checkpoint, LaVersion
 from cpis_batch.errors import CpisError, DiskFault, Exit, place_of
 from cpis_batch.keystore import MasterKey
@@ -81,11 +82,13 @@ def _erase(task: ErasureTask, common: Rehearsed, keys: Keys) -> LaErasure:
     due = retention.due(plans, history, common.business_date, common.retention_days)
     goes, _ = retention.told(due, plans, task.shown)
     left = erasure.erase(plans, history, goes, common.business_date)
+    accounts.check_count("The plans that stay", plans.num_rows - goes.plans.num_rows, left.plans.num_rows)
+    accounts.check_count("The versions that stay", history.num_rows - goes.history.num_rows, left.history.num_rows)
     done = LaErasure(la_code, plans=goes.plans.num_rows, versions=goes.history.num_rows, exit_code=Exit.DONE)
-    plans_part, history_part = _written(archive, left.plans, left.history)
+    plans_part, history_part = _written(archive, left)
     done.checkpoint = Checkpoint(la_code=la_code, plans_part=plans_part, history_part=history_part)
     if goes.anything:
-        plans_part, history_part = _written(store, left.plans, left.history)
+        plans_part, history_part = _written(store, left)
         done.version = msgspec.structs.replace(
             la_part.recounted(task.version, left.plans, common.business_date), plans_part=plans_part, history_part=history_part
         )
@@ -93,8 +96,13 @@ def _erase(task: ErasureTask, common: Rehearsed, keys: Keys) -> LaErasure:
     return done
 
 
-def _written(store: PartStore, plans: pa.Table, history: pa.Table) -> tuple[str, str | None]:
-    return store.write(plans).digest, store.write(history).digest if history.num_rows else None
+def _written(store: PartStore, left: erasure.Erased) -> tuple[str, str | None]:
+    """The digests of the two parts, once all rows are known to stand in them."""
+    plans = store.write(left.plans)
+    history = store.write(left.history) if left.history.num_rows else None
+    accounts.check_count("The part of the plans", left.plans.num_rows, plans.rows)
+    accounts.check_count("The part of the history", left.history.num_rows, history.rows if history else 0)
+    return plans.digest, history.digest if history else None
 
 
 def _balances(la_code: str, before: pa.Table, left: erasure.Erased) -> tuple[Balance, ...]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from cpis_batch import config, partners
-from cpis_batch.errors import UsageFault
+from cpis_batch.errors import Bug, UsageFault
 from tests.builders import HACKNEY, KENT, nhs
 from tests.commands import told, typed
 from tests.failure.erasure_kit import APPLY, OTHER, OTHERS, applied, lived, looks, person, traces
@@ -328,3 +328,12 @@ def test_files_in_the_archive_that_nobody_names_go_when_they_are_old(hub):
     assert told(hub, "retention", "plan")["unnamed_files"] == 1
     applied(hub)
     assert not stray.exists()
+
+
+def test_while_the_ledger_does_not_balance_nothing_is_erased(hub):
+    token = told(hub, "retention", "plan")["token"]
+    with hub.catalogue() as opened:
+        opened.table("UPDATE balances SET new = new + 1 WHERE commit_id = 1 AND plan_type = 'CPP' RETURNING 1")
+    with pytest.raises(Bug, match="ledger does not balance"):
+        typed(hub, "retention", "apply", "--plan", token, *APPLY)
+    assert "a message in archive" in traces(hub)
