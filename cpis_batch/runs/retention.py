@@ -159,7 +159,7 @@ def planned(
         came = archived.get(code, [])
         files_go = _may_hold_the_erased(came, business_date, days, code in checkpoints)
         if not (goes.anything or waits.anything or files_go):
-            staying += [plans, history]
+            staying += _numbers(plans, history)
             continue
         left_out, why = obstacles.get(code, (None, ""))
         partner = known.get(code)
@@ -169,7 +169,7 @@ def planned(
         elif left_out is None and (braked := retention.excess(plans, goes, brake)):
             left_out, why = LeftOut.BRAKE, " ".join(braked)
         left = erasure.erase(plans, history, goes, business_date)
-        staying += [left.plans, left.history] if left_out is None else [plans, history]
+        staying += _numbers(left.plans, left.history) if left_out is None else _numbers(plans, history)
         las.append(
             OfLa(
                 la_code=code,
@@ -246,6 +246,11 @@ def _may_hold_the_erased(came: list[Arrival], business_date: date, days: int, be
     """
     oldest = business_date - timedelta(days=days)
     return bool(came) and (begun or date_in_england(min(one.seen_at for one in came)) < oldest)
+
+
+def _numbers(*tables: pa.Table) -> list[pa.Table]:
+    """The columns of NHS numbers alone, so that of 153 authorities no more is held at once."""
+    return [table.select(["nhs_number"]) for table in tables]
 
 
 def persons(*tables: pa.Table) -> pa.Array:
