@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpis_batch.access.schema import EVENT_IDS
+from cpis_batch.audit.entry import Deed, Kind
 from cpis_batch.catalogue.records import ChangeCount, CommitHead, EventPart, LaVersion, ReleaseErasure
 from cpis_batch.errors import CpisError, Exit, UsageFault, place_of
 from cpis_batch.runs import log, rebuild, reports, retention
@@ -122,7 +123,7 @@ def apply(hub: Hub, asked: Asked, use: Use, progress: Progress = lambda *_: None
         log.event("retention begins", run=number, plan=plan.token, by=use.by, reason=use.reason)
         done.las = _erased(hub, [one.la_code for one in chosen], asked, progress)
         done.left_out |= {one.la_code: (LeftOut.UNPROVEN, one.why) for one in done.las if one.checkpoint is None}
-        _commit(hub, done)
+        _commit(hub, done, asked, use)
         tidy(hub)
         for path in retention.unnamed_files(hub.home, hub.catalogue, hub.business_date, plan.outbox_days):
             path.unlink(missing_ok=True)
@@ -178,7 +179,7 @@ def _erased(hub: Hub, codes: list[str], asked: Asked, progress: Progress) -> lis
     return sorted(found, key=lambda one: one.la_code)
 
 
-def _commit(hub: Hub, done: Applied) -> None:
+def _commit(hub: Hub, done: Applied, asked: Asked, use: Use) -> None:
     erased = [one for one in done.las if one.checkpoint]
     changed = {one.version.la_code: one.version for one in erased if one.version}
     codes = {one.la_code for one in erased}
@@ -203,7 +204,14 @@ def _commit(hub: Hub, done: Applied) -> None:
         erased_deliveries=tuple(messages),
         event_parts=tuple(events),
         release_erasure=release,
+        deeds=(_deed(asked, use),),
     )
+
+
+def _deed(asked: Asked, use: Use) -> Deed:
+    """What the audit log is to tell of the command: which plan, how far beyond it, who and why."""
+    what = {"command": "retention apply", "plan": asked.token, "las": asked.las, "by": use.by, "reason": use.reason}
+    return Deed(Kind.COMMAND, what | {"beyond_brake": asked.beyond_brake, "unproven": asked.unproven})
 
 
 def _persons(hub: Hub, changed: dict[str, LaVersion]) -> pa.Array:

@@ -337,3 +337,17 @@ def test_while_the_ledger_does_not_balance_nothing_is_erased(hub):
     with pytest.raises(Bug, match="ledger does not balance"):
         typed(hub, "retention", "apply", "--plan", token, *APPLY)
     assert "a message in archive" in traces(hub)
+
+
+def test_the_audit_log_tells_who_had_what_erased_and_how_much(hub):
+    done = applied(hub)
+    entries = told(hub, "audit", "show")["entries"]
+    command = next(one for one in reversed(entries) if one["kind"] == "COMMAND")["what"]
+    assert (command["command"], command["by"], command["plan"]) == ("retention apply", "Records officer", done["plan"])
+    erasure = next(one for one in entries if one["kind"] == "ERASURE")["what"]
+    assert (erasure.pop("authorities"), command["commit"]) == (2, erasure["commit"])
+    assert erasure == {name: done[name] for name in erasure}
+    assert told(hub, "audit", "verify")["faults"] == []
+    with hub.catalogue() as opened:
+        opened.table(f"UPDATE deliveries SET erased_in = {done['commit']} WHERE erased_in IS NULL RETURNING 1")
+    assert told(hub, "audit", "verify", code=74)["faults"]
