@@ -91,7 +91,10 @@ def _command(folder: Path, home: Path, command: str, now: datetime) -> tuple[Cos
     told = folder / "told.json"
     program = Path(sys.executable).with_name("cpis-batch")
     cost = measured(
-        [str(program), "--home", str(home), *command.split(), "--json"], env={"CPIS_NOW": now.isoformat()}, stdout=told
+        [str(program), "--home", str(home), *command.split(), "--json"],
+        env={"CPIS_NOW": now.isoformat()},
+        stdout=told,
+        most_seconds=3_600,
     )
     assert cost.status == 0, f"{command} ended with {cost.status}"
     return cost, json.loads(told.read_bytes())

@@ -33,7 +33,7 @@ _COMMANDS = {"RELEASED": "holds release", "REFUSED": "holds refuse"}
 
 
 def deeds_of(database: sqlite3.Connection, commit_id: int, seal: str) -> Iterator[Deed]:
-    """The decisions of persons that a commit carried out, the commit itself under its `seal`, its answers, its release, its erasure."""
+    """The decisions of persons that a commit carried out, the commit itself under its `seal`, its answers, release, erasure."""
     for row in database.execute(_DECIDED, (commit_id,)):
         facts = dict(row)
         yield Deed(Kind.COMMAND, {"command": _COMMANDS[facts.pop("decision")]} | facts)
