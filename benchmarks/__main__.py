@@ -9,13 +9,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import night, trace, validation
-from benchmarks.page import page
+from benchmarks import month, night, trace, validation
+from benchmarks.page import Section, page
 from cpis_batch.sandbox.volumes import choose, volumes
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 WORK = Path(__file__).parent.parent / "bench-work"
-QUICK_LAS, QUICK_SCALE, QUICK_ROWS = 6, 0.1, 2_000
+QUICK_LAS, QUICK_SCALE, QUICK_ROWS, QUICK_NIGHTS = 6, 0.1, 2_000, 3
+STAGES = ("night", "validation", "trace", "month")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,23 +24,34 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small England, one round: shows that it runs")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=STAGES, action="append", help="this stage; may be given again. No page without --page")
     parser.add_argument("--page", type=Path, help="where to write the page; by default docs/performance.md, with --quick nowhere")
     given = parser.parse_args(arguments)
     load = os.getloadavg()[0]
     told = partial(print, file=sys.stderr, flush=True)
     shutil.rmtree(WORK, ignore_errors=True)
+    stages = given.only or STAGES
     las, scale, rounds = (choose(QUICK_LAS), QUICK_SCALE, 1) if given.quick else (tuple(volumes()), 1.0, given.rounds)
+    nights = QUICK_NIGHTS if given.quick else month.NIGHTS
+    sections: list[Section] = []
     try:
-        contest = night.run(WORK / "night", las=las, scale=scale, rounds=rounds, told=told)
+        if "night" in stages:
+            sections.append(night.section(night.run(WORK / "night", las=las, scale=scale, rounds=rounds, told=told)))
+        if "validation" in stages:
+            told(f"Validating {QUICK_ROWS if given.quick else validation.ROWS:,} rows...")
+            judged = validation.measure(QUICK_ROWS, repeats=1) if given.quick else validation.measure()
+            sections.append(validation.section(judged))
+        if "trace" in stages:
+            told("Tracing...")
+            sections.append(trace.section(trace.measure(las, scale)))
+        if "month" in stages:
+            found = month.run(WORK / "month", las=las, scale=scale, rounds=rounds, nights=nights, told=told)
+            sections.append(month.section(found))
     finally:
         shutil.rmtree(WORK, ignore_errors=True)
-    told(f"Validating {QUICK_ROWS if given.quick else validation.ROWS:,} rows...")
-    judged = validation.measure(QUICK_ROWS, repeats=1) if given.quick else validation.measure()
-    told("Tracing...")
-    traced = trace.measure(las, scale)
-    text = page([night.section(contest), validation.section(judged), trace.section(traced)], load)
+    text = page(sections, load)
     print(text)
-    if target := given.page or (None if given.quick else PAGE):
+    if target := given.page or (None if given.quick or given.only else PAGE):
         target.write_text(text, encoding="utf-8")
 
 

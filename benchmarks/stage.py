@@ -78,8 +78,8 @@ def staged(folder: Path, *, las: Sequence[str], scale: float) -> Iterator[Stage]
         shutil.copytree(home, folder / "pristine")
         friday = make_england(seed=SEED, on=FRIDAY, scale=scale, las=las)
         monday = next_night(friday, MONDAY)
-        seen = events_of(friday, 0, _now(FRIDAY), None)
-        seen_later = events_of(monday, 1, _now(MONDAY), seen)
+        seen = events_of(friday, 0, at_night(FRIDAY), None)
+        seen_later = events_of(monday, 1, at_night(MONDAY), seen)
         evenings = (
             _evening(folder, senders, friday, seen, sequence=1),
             _evening(folder, senders, monday, seen_later, sequence=2),
@@ -87,14 +87,14 @@ def staged(folder: Path, *, las: Sequence[str], scale: float) -> Iterator[Stage]
         yield Stage(folder, sshd, evenings)
 
 
-def _now(on: date) -> datetime:
-    """When the hub runs."""
+def at_night(on: date) -> datetime:
+    """When the hub runs on a business date."""
     return datetime.combine(on, time(23, 30), LONDON).astimezone(UTC)
 
 
 def _evening(folder: Path, senders: Senders, england: England, events: Events, *, sequence: int) -> Evening:
     """Seal every authority's full extract and the day's access events, and keep the tree that they make."""
-    now = _now(england.on)
+    now = at_night(england.on)
     made_at = now - timedelta(hours=3)
     drops = []
     for code, plans in england.by_la().items():

@@ -87,9 +87,10 @@ class Demographics(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Days after the end date for which a plan is kept."""
+    """Days after the end date for which a plan is kept; days for which a delivered message is kept to be sent again."""
 
     days: int = 365
+    outbox_days: int = 30
 
 
 class Warnings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -5,7 +5,7 @@ The JSON form is specs/status/1.0/status.json-schema.json; it is versioned and o
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +17,7 @@ from cpis_batch.config import Settings, Warnings
 from cpis_batch.partners import Partner, PartnerKind
 
 VERSION = "1.0"
+_RETENTION_GRACE = 35  # days: the retention job is monthly
 
 
 class Light(StrEnum):
@@ -76,6 +77,18 @@ def status(catalogue: Catalogue, settings: Settings, partners: dict[str, Partner
         "last_release": catalogue.one("SELECT printf('%04dF%02d', year, number) FROM release_current"),
         "unroutable": int(catalogue.one("SELECT unroutable FROM release_current") or 0),
         "last_run": last_run[0] if last_run else None,
+        "retention": _retention(catalogue, settings, versions, now),
+    }
+
+
+def _retention(catalogue: Catalogue, settings: Settings, versions: list[LaVersion], now: datetime) -> dict[str, Any]:
+    """When what is past retention was last erased, and of how many authorities something is due: from end dates alone."""
+    last_due_end = business_date(now) - timedelta(days=settings.retention.days + 1)
+    ends = [version.oldest_end for version in versions if version.oldest_end and version.oldest_end <= last_due_end]
+    return {
+        "last_run_at": catalogue.one("SELECT max(ended_at) FROM runs WHERE kind = 'retention' AND ended_at IS NOT NULL"),
+        "authorities_due": len(ends),
+        "days_past": max(((last_due_end - end).days + 1 for end in ends), default=0),
     }
 
 
@@ -144,6 +157,9 @@ def needs_a_person(document: dict[str, Any]) -> list[str]:
         words.append(f"{document['undelivered']} not delivered: cpis-batch deliveries --undelivered")
     if nowhere := document["unroutable"]:
         words.append(f"{nowhere} plans lead to no CHIS unit and were sent to none: the log of the release says whose and why")
+    if (past := document["retention"]["days_past"]) > _RETENTION_GRACE:
+        due = document["retention"]["authorities_due"]
+        words.append(f"plans of {due} authorities are {past} days past retention: cpis-batch retention plan")
     if late := document["uncollected_late"]:
         words.append(f"{len(late)} CHIS files not collected: cpis-batch deliveries --uncollected")
     return words

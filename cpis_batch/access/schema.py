@@ -5,6 +5,8 @@ alone (a missing flag means unscheduled care, which notifies); `line` is its phy
 the sender left out and may leave out is null.
 
 REPORT, one row an authority and event: specs/access-report/1.0 in Arrow.
+
+EVENT_IDS, what is kept of an event once its person was erased.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ EVENTS = pa.schema(
         pa.field("notifies_la", pa.bool_(), nullable=False),
     ]
 )
+
+EVENT_IDS = pa.schema([EVENTS.field("event_id")])
 
 REPORT = pa.schema(
     [

@@ -75,6 +75,12 @@ class Catalogue(Log):
                 self._insert("releases", commit.release, commit_id=head.id)
             for line in commit.release_balances:
                 self._insert("release_balances", line, commit_id=head.id)
+            if commit.release_erasure:
+                self._insert("release_erasures", commit.release_erasure, commit_id=head.id)
+            for checkpoint in commit.checkpoints:
+                self._insert("checkpoints", checkpoint, commit_id=head.id)
+            self._erase("arrivals", commit.erased_arrivals, head.id)
+            self._erase("deliveries", commit.erased_deliveries, head.id)
             self._hold_to_the_ledger(head.id)
             before = db.execute("SELECT seal FROM seals WHERE commit_id = ?", (parent,)).fetchone()
             seal = seal_of(db, head.id, before[0] if before else "")
@@ -93,6 +99,9 @@ class Catalogue(Log):
                 f"The ledger would not balance: {one.what}, {of}: {one.rows:,}. {len(amiss):,} differences in all.",
                 "Nothing was committed. Keep the home as it is and report this line as a fault of the program.",
             )
+
+    def _erase(self, table: str, numbers: Iterable[int], commit_id: int) -> None:
+        self._db.executemany(f"UPDATE {table} SET erased_in = ? WHERE id = ?", [(commit_id, number) for number in numbers])
 
     def _decide(self, hold: Hold, commit_id: int) -> None:
         self._db.execute(
@@ -138,11 +147,12 @@ class Catalogue(Log):
             db.executemany("UPDATE deliveries SET collected_at = ? WHERE id = ?", [(text_of(at), one) for one in delivery_ids])
 
     def resend(self, delivery_ids: Iterable[int], at: datetime) -> None:
-        """Put deliveries back into the outbox: the same bytes under the same name."""
+        """Put deliveries back into the outbox: the same bytes under the same name. Never one that was erased."""
         numbers = sorted(set(delivery_ids))
         with self._transaction() as db:
             db.executemany(
-                "UPDATE deliveries SET delivered_at = NULL, collected_at = NULL, last_fault = NULL WHERE id = ?",
+                "UPDATE deliveries SET delivered_at = NULL, collected_at = NULL, last_fault = NULL"
+                " WHERE id = ? AND erased_in IS NULL",
                 [(one,) for one in numbers],
             )
             self._tell([Deed(Kind.COMMAND, {"command": "deliveries resend", "deliveries": numbers})], at)

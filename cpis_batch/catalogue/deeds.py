@@ -22,11 +22,18 @@ _RELEASES = (
     " (SELECT count(*) FROM deliveries AS d WHERE d.commit_id = r.commit_id) AS messages"
     " FROM releases AS r WHERE r.commit_id = ? ORDER BY r.sequence"
 )
+_ERASURE = (
+    "SELECT c.id AS 'commit', (SELECT coalesce(sum(erased), 0) FROM balances AS b WHERE b.commit_id = c.id) AS plans,"
+    " (SELECT count(*) FROM checkpoints AS p WHERE p.commit_id = c.id) AS authorities,"
+    " (SELECT count(*) FROM arrivals AS a WHERE a.erased_in = c.id) AS archived_files,"
+    " (SELECT count(*) FROM deliveries AS d WHERE d.erased_in = c.id) AS messages"
+    " FROM commits AS c WHERE c.id = ? AND c.kind = 'ERASURE'"
+)
 _COMMANDS = {"RELEASED": "holds release", "REFUSED": "holds refuse"}
 
 
 def deeds_of(database: sqlite3.Connection, commit_id: int, seal: str) -> Iterator[Deed]:
-    """The decisions of persons that a commit carried out, the commit itself under its `seal`, its answers, its release."""
+    """The decisions of persons that a commit carried out, the commit itself under its `seal`, its answers, release, erasure."""
     for row in database.execute(_DECIDED, (commit_id,)):
         facts = dict(row)
         yield Deed(Kind.COMMAND, {"command": _COMMANDS[facts.pop("decision")]} | facts)
@@ -36,11 +43,13 @@ def deeds_of(database: sqlite3.Connection, commit_id: int, seal: str) -> Iterato
         yield Deed(Kind.ACKNOWLEDGEMENT, dict(row))
     for row in database.execute(_RELEASES, (commit_id,)):
         yield Deed(Kind.RELEASE, dict(row))
+    for row in database.execute(_ERASURE, (commit_id,)):
+        yield Deed(Kind.ERASURE, dict(row))
 
 
 def deeds_of_rows(database: sqlite3.Connection) -> Iterator[Deed]:
     """The commands that leave a row of their own: a look at a person, and what was committed because somebody asked for it."""
     for row in database.execute("SELECT id AS run FROM runs WHERE kind = 'asof' ORDER BY id"):
         yield Deed(Kind.COMMAND, dict(row))
-    for row in database.execute("SELECT id AS 'commit' FROM commits WHERE kind = 'DECISION' ORDER BY id"):
+    for row in database.execute("SELECT id AS 'commit' FROM commits WHERE kind IN ('DECISION', 'ERASURE') ORDER BY id"):
         yield Deed(Kind.COMMAND, dict(row))

@@ -9,6 +9,7 @@ from cpis_batch.catalogue.database import Database
 from cpis_batch.catalogue.records import (
     Arrival,
     Balance,
+    Checkpoint,
     CommitHead,
     Delivery,
     EventPart,
@@ -114,10 +115,32 @@ class Reading(Database):
 
     def releases(self) -> list[Release]:
         """Releases to the CHIS units, oldest first."""
-        return self._rows(Release, "SELECT * FROM releases ORDER BY commit_id")
+        return self._rows(Release, "SELECT * FROM release_standing ORDER BY commit_id")
+
+    def checkpoints(self) -> list[tuple[int, Checkpoint]]:
+        """The checkpoint from which each LA's archive begins, with the id of its commit, by LA; none before an erasure."""
+        ids = [row["commit_id"] for row in self.table("SELECT commit_id FROM checkpoint_current ORDER BY la_code")]
+        return list(zip(ids, self._rows(Checkpoint, "SELECT * FROM checkpoint_current ORDER BY la_code"), strict=True))
+
+    def checkpoint_parts(self) -> set[str]:
+        """The parts of these checkpoints: no other lies in the archive."""
+        return {part for _, one in self.checkpoints() for part in (one.plans_part, one.history_part) if part}
+
+    def archived(self) -> set[str]:
+        """The digests of the files that the archive is to hold: those seen, but for those that were erased."""
+        return {row["digest"] for row in self.table("SELECT digest FROM arrivals WHERE erased_in IS NULL")}
+
+    def erased(self) -> set[str]:
+        """The digests of files that were erased, and neither came again since nor are waited for."""
+        rows = self.table("SELECT digest FROM arrivals WHERE erased_in IS NOT NULL EXCEPT SELECT digest FROM waiting")
+        return {row["digest"] for row in rows} - self.archived()
+
+    def outgoing(self) -> set[str]:
+        """The digests of the sealed messages that the outbox is to hold: those made, but for those that were erased."""
+        return {row["digest"] for row in self.table("SELECT digest FROM deliveries WHERE erased_in IS NULL")}
 
     def parts_in_use(self) -> dict[str, str]:
-        """Every part that the state now stands on, and what it is: all others may go, and `verify` looks at these."""
+        """Every part of register/ that the state now stands on, and what it is: others may go, and `verify` looks at these."""
         rows = self.table(
             "SELECT plans_part AS part, 'plans of ' || la_code AS what FROM la_current"
             " UNION ALL SELECT history_part, 'history of ' || la_code FROM la_current WHERE history_part IS NOT NULL"

@@ -11,7 +11,10 @@ from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, P
 
 
 class LaVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """What a commit made of one LA: its parts, its counts, and its place in its sequence of extracts."""
+    """What a commit made of one LA: its parts, its counts, and its place in its sequence of extracts.
+
+    `oldest_end` is the earliest end date among its plans: once it is past retention, something is due to be erased.
+    """
 
     la_code: str
     plans_part: str
@@ -24,6 +27,7 @@ class LaVersion(msgspec.Struct, frozen=True, kw_only=True):
     missing: int
     missing_since: date | None
     next_age_out: date | None
+    oldest_end: date | None
     epoch: int
     last_sequence: int
     last_kind: ExtractKind
@@ -57,7 +61,10 @@ class ChangeCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """One file, one time that it was put down for us. Held files have no outcome yet; `code` is the CPB code of a refusal."""
+    """One file, one time that it was put down for us. Held files have no outcome yet; `code` is the CPB code of a refusal.
+
+    `erased_in` is the commit since which its bytes are no longer kept; what it was, and what became of it, stays known.
+    """
 
     id: int
     partner: str
@@ -81,6 +88,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     records_rejected: int | None = None
     records_warned: int | None = None
     moved_to: str | None = None
+    erased_in: int | None = None
 
 
 class WouldChange(msgspec.Struct, frozen=True):
@@ -119,7 +127,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One sealed message for one partner: a line of the outbox and of the sharing log."""
+    """One sealed message for one partner: a line of the outbox and of the sharing log. `erased_in` as of an Arrival."""
 
     id: int = 0
     arrival_id: int | None = None
@@ -138,6 +146,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     collected_at: datetime | None = None
     attempts: int = 0
     last_fault: str | None = None
+    erased_in: int | None = None
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +200,22 @@ class ReleaseBalance(msgspec.Struct, frozen=True, kw_only=True):
     unroutable: int
 
 
+class ReleaseErasure(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a release without those of persons who were erased."""
+
+    year: int
+    number: int
+    rows_part: str
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the archived story of an LA begins: its plans and history as a commit left them, parts in the archive."""
+
+    la_code: str
+    plans_part: str
+    history_part: str | None
+
+
 class CommitHead(msgspec.Struct, frozen=True, kw_only=True):
     """The head of a commit: its place in the line of commits, when, for which business date, and by what.
 
@@ -232,3 +257,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     release: Release | None = None
     release_balances: tuple[ReleaseBalance, ...] = ()
     deeds: tuple[Deed, ...] = ()  # what the audit log is to tell beside what it reads from these rows: who asked for it, and why
+    release_erasure: ReleaseErasure | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
+    erased_arrivals: tuple[int, ...] = ()  # whose archived bytes are kept no longer
+    erased_deliveries: tuple[int, ...] = ()  # likewise the sealed messages

@@ -6,7 +6,7 @@ CREATE TABLE commits (
     parent INTEGER REFERENCES commits (id),
     made_at TEXT NOT NULL,
     business_date TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('INTAKE', 'AGEING', 'EVENTS', 'TRACE', 'RELEASE', 'DECISION')),
+    kind TEXT NOT NULL CHECK (kind IN ('INTAKE', 'AGEING', 'EVENTS', 'TRACE', 'RELEASE', 'DECISION', 'ERASURE')),
     program TEXT NOT NULL,
     rules TEXT NOT NULL,
     reference TEXT NOT NULL,
@@ -34,6 +34,7 @@ CREATE TABLE la_versions (
     missing INTEGER NOT NULL,
     missing_since TEXT,
     next_age_out TEXT,
+    oldest_end TEXT,
     epoch INTEGER NOT NULL,
     last_sequence INTEGER NOT NULL,
     last_kind TEXT NOT NULL,
@@ -71,7 +72,8 @@ CREATE TABLE changes (
     PRIMARY KEY (commit_id, la_code, change)
 ) STRICT;
 
--- Every file seen, each time it was put down for us. `name` has passed the allow-list of the format's grammar.
+-- Every file seen, each time it was put down for us. `name` has passed the allow-list of the format's grammar. `erased_in` is
+-- the commit since which its bytes are no longer kept.
 CREATE TABLE arrivals (
     id INTEGER PRIMARY KEY,
     partner TEXT NOT NULL,
@@ -96,12 +98,14 @@ CREATE TABLE arrivals (
     records_warned INTEGER,
     commit_id INTEGER NOT NULL REFERENCES commits (id),
     moved_to TEXT,
+    erased_in INTEGER REFERENCES commits (id),
     CHECK ((state = 'HELD') = (file_outcome IS NULL))
 ) STRICT;
 CREATE INDEX arrivals_by_digest ON arrivals (digest);
 CREATE INDEX arrivals_by_partner ON arrivals (partner, id);
 CREATE INDEX arrivals_by_commit ON arrivals (commit_id);
 CREATE INDEX arrivals_to_move ON arrivals (id) WHERE moved_to IS NULL;
+CREATE INDEX arrivals_erased ON arrivals (erased_in) WHERE erased_in IS NOT NULL;
 
 -- Files that could not be read and may still be growing: no arrival yet, no answer yet (FAULTS F01).
 CREATE TABLE waiting (
@@ -134,7 +138,7 @@ CREATE INDEX holds_by_commit ON holds (commit_id);
 CREATE INDEX holds_by_decision ON holds (decided_in);
 CREATE INDEX holds_open ON holds (partner) WHERE decision IS NULL;
 
--- The outbox, and the sharing log: who was sent what, for which purpose, under which agreement.
+-- The outbox, and the sharing log: who was sent what, for which purpose, under which agreement. `erased_in` as in arrivals.
 CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY,
     commit_id INTEGER NOT NULL REFERENCES commits (id),
@@ -154,11 +158,13 @@ CREATE TABLE deliveries (
     collected_at TEXT,
     attempts INTEGER NOT NULL DEFAULT 0,
     last_fault TEXT,
+    erased_in INTEGER REFERENCES commits (id),
     UNIQUE (mailbox, folder, name)
 ) STRICT;
 CREATE UNIQUE INDEX one_acknowledgement ON deliveries (arrival_id) WHERE kind = 'ACKNOWLEDGEMENT';
 CREATE INDEX deliveries_by_commit ON deliveries (commit_id);
 CREATE INDEX deliveries_due ON deliveries (id) WHERE delivered_at IS NULL;
+CREATE INDEX deliveries_erased ON deliveries (erased_in) WHERE erased_in IS NOT NULL;
 
 -- Access events by month of the access, the newest row of a month is its state.
 CREATE TABLE event_parts (
@@ -204,6 +210,24 @@ CREATE TABLE release_balances (
     PRIMARY KEY (commit_id, la_code, plan_type)
 ) STRICT;
 
+-- The rows of a release as an erasure left them: they stand in the place of those that it was made with.
+CREATE TABLE release_erasures (
+    commit_id INTEGER PRIMARY KEY REFERENCES commits (id),
+    year INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    rows_part TEXT NOT NULL
+) STRICT;
+
+-- Where an authority's archived story begins, its files up to this commit having been erased: its plans and history as the
+-- commit left them, in archive/<digest>.parquet. The newest one counts.
+CREATE TABLE checkpoints (
+    commit_id INTEGER NOT NULL REFERENCES commits (id),
+    la_code TEXT NOT NULL,
+    plans_part TEXT NOT NULL,
+    history_part TEXT,
+    PRIMARY KEY (la_code, commit_id)
+) STRICT;
+
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -238,6 +262,21 @@ CREATE VIEW trace_current AS
 SELECT t.* FROM trace_parts AS t
 WHERE t.commit_id = (SELECT max(u.commit_id) FROM trace_parts AS u WHERE u.name = t.name);
 
+CREATE VIEW release_standing AS
+SELECT
+    r.commit_id, r.year, r.number, r.sequence, r.starts, r.caught_up,
+    coalesce(
+        (SELECT e.rows_part FROM release_erasures AS e
+         WHERE e.year = r.year AND e.number = r.number ORDER BY e.commit_id DESC LIMIT 1),
+        r.rows_part
+    ) AS rows_part,
+    r.unroutable_part, r.active, r.sent, r.unroutable
+FROM releases AS r;
+
 CREATE VIEW release_current AS
-SELECT r.* FROM releases AS r
+SELECT r.* FROM release_standing AS r
 WHERE r.commit_id = (SELECT max(s.commit_id) FROM releases AS s);
+
+CREATE VIEW checkpoint_current AS
+SELECT c.* FROM checkpoints AS c
+WHERE c.commit_id = (SELECT max(d.commit_id) FROM checkpoints AS d WHERE d.la_code = c.la_code);

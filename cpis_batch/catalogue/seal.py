@@ -2,7 +2,8 @@
 
 SQLite keeps no checksum of its own, so a bit that flips in a phone number or a count would go unseen. What goes on changing
 is left out: whether a message was delivered or collected, where a file was moved, what still waits, the log of runs. A file
-that is held is sealed by the commit that settles it; a hold by the one that makes it, and the decision by that which decides.
+that is held is sealed by the commit that settles it; a hold by the one that makes it, and the decision by that which decides;
+that a file's bytes are gone, by the commit that erased them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ _WRITTEN = (
     "SELECT * FROM trace_parts WHERE commit_id = :commit ORDER BY name",
     "SELECT * FROM releases WHERE commit_id = :commit ORDER BY year, number",
     "SELECT * FROM release_balances WHERE commit_id = :commit ORDER BY la_code, plan_type",
+    "SELECT * FROM release_erasures WHERE commit_id = :commit",
+    "SELECT * FROM checkpoints WHERE commit_id = :commit ORDER BY la_code",
+    "SELECT id FROM arrivals WHERE erased_in = :commit ORDER BY id",
+    "SELECT id FROM deliveries WHERE erased_in = :commit ORDER BY id",
 )
 
 

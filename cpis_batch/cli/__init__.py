@@ -30,6 +30,7 @@ _COMMANDS = {
     "ledger": ("ledger", "Where every plan, row and file of a night went; whether it adds up."),
     "register": ("register", "Look into the register, verify it, rebuild it."),
     "audit": ("audit", "The log of commits, answers and commands: verify it, show it."),
+    "retention": ("retention", "What is past its time, and erasing it."),
     "keys": ("keys", "Make, list, import and check keys."),
     "rules": ("rules", "The rules that rows and files are held to."),
     "la": ("la", "For an LA's desk: check an extract, seal it, read an answer."),

@@ -66,6 +66,11 @@ def resend(context: Context, numbers: tuple[int, ...], dry_run: bool) -> None:
         found = hub.catalogue.deliveries(f"id IN ({places})", numbers)
         if unknown := sorted(set(numbers) - {one.id for one in found}):
             raise UsageFault(f"There is no delivery {', '.join(map(str, unknown))}.", "See: cpis-batch deliveries")
+        if erased := [one.id for one in found if one.erased_in is not None]:
+            raise UsageFault(
+                f"Delivery {', '.join(map(str, erased))} cannot be sent again: retention has erased its bytes.",
+                "Its recipient may have them; what stands now is in its next answer, report or extract.",
+            )
         listed = "\n".join(f"  {one.id}  {one.partner}  {one.name}" for one in found)
         if dry_run:
             context.emit(f"Would be sent again:\n{listed}", {"version": "1.0", "would_resend": found})

@@ -258,6 +258,7 @@ def _rebuilt(done: Rebuild) -> dict[str, Any]:
         "rebuilt_digest": done.register_digest,
         "same": done.same,
         "other_rules": done.other_rules,
+        "checkpoints": done.checkpoints,
         "replaced_in": done.replaced.id if done.replaced else None,
         "las": [
             {
@@ -291,8 +292,14 @@ def _words_rebuilt(done: Rebuild, replace: bool) -> str:
         lines.append(
             f"  {len(done.other_rules)} commits were made under other rules than today's; they were replayed under today's."
         )
+    if done.checkpoints:
+        lines.append(
+            f"  {len(done.checkpoints)} authorities were replayed from the checkpoint of their last erasure: the files before it"
+            " are gone, and the commits before it were not compared."
+        )
     if done.same:
-        lines.append(f"The archive comes to the same register at every commit: {done.register_digest or 'the parts asked for'}")
+        every = "every commit since" if done.checkpoints else "every commit"
+        lines.append(f"The archive comes to the same register at {every}: {done.register_digest or 'the parts asked for'}")
     if done.replaced:
         lines.append(f"Replaced the parts of {len(done.las)} authorities in commit {done.replaced.id}.")
     elif replace:

@@ -37,6 +37,7 @@ def _words(document: dict[str, Any], needs: list[str], everything: bool) -> str:
     files = ", ".join(f"{count:,} {state.lower()}" for state, count in sorted(document["files"].items()))
     children = "uncounted" if document["children"] is None else f"{document['children']:,}"
     since = f", the oldest for {document['oldest_missing_days']} days" if document["missing"] else ""
+    retained = document["retention"]
     lines = [
         f"{document['environment']} as at {document['at']}",
         f"commit {document['commit']} of {document['business_date']}, register {document['register_digest'][:16]}"
@@ -47,6 +48,7 @@ def _words(document: dict[str, Any], needs: list[str], everything: bool) -> str:
         f"files: {files or 'none yet'}",
         f"balance: {'DOES NOT HOLD' if document['imbalance'] else 'holds'}; last release {document['last_release'] or 'none'}",
         f"undelivered {document['undelivered']}, uncollected {document['uncollected']}",
+        f"retention: last run {retained['last_run_at'] or 'never'}, {retained['authorities_due']} authorities with something due",
     ]
     late = [la for la in document["las"] if la["lateness"] != "GREEN"]
     shown = document["las"] if everything else sorted(late, key=lambda la: -(la["age_days"] or 9999))[:_SHOWN]

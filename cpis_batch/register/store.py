@@ -1,4 +1,4 @@
-"""The parts of the register on disk: encrypted Parquet, immutable, each named by the SHA-256 of its bytes.
+"""The parts of the register and of its checkpoints: encrypted Parquet, immutable, each named by the SHA-256 of its bytes.
 
 Parquet Modular Encryption with AES_GCM_V1, one 256-bit data key a file, the footer encrypted too (uniform): no column
 name, value or statistic can be read without the master key. The data key lies in the file, wrapped by the master key. Which
@@ -73,7 +73,7 @@ class PartStore:
         StateFault, naming the part, where it is missing, unreadable or not the bytes that were written; KeyFault where the
         master key is not the one it was written under.
         """
-        name = f"register/{digest}{SUFFIX}"
+        name = f"{self._folder.name}/{digest}{SUFFIX}"
         data = self._bytes(digest, name)
         try:
             with self._opened(data) as part:

@@ -45,6 +45,7 @@ TABLES: Mapping[str, pa.Schema] = {
     "RATES": rate.RATES,
 }
 KEPT_RATES_DAYS = 400
+REQUEST = "TRACE_REQUEST"  # the kind of delivery
 _NAME = re.compile(r"CPIS_TRACE_RESPONSE_[0-9]{8}_[0-9]{8}T[0-9]{6}Z\.csv\.pgp")
 _PLANS = [
     "la_code", "nhs_number", "child_id", "family_name", "given_name", "date_of_birth", "plan_type", "start_date", "end_date",
@@ -248,7 +249,7 @@ def _request(hub: Hub, services: list[Partner], asked: Request | None) -> list[D
         outbox.prepare(
             hub.home / "outbox",
             service,
-            kind="TRACE_REQUEST",
+            kind=REQUEST,
             purpose="Trace against PDS of persons with an active plan",
             name=asked.name,
             sealed=sealed(hub, service, asked.content),

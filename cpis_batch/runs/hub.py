@@ -32,11 +32,13 @@ from cpis_batch.delivery import outbox
 from cpis_batch.envelope import hub as hub_keys
 from cpis_batch.envelope.opening import GpgHome
 from cpis_batch.errors import Bug, ConfigFault, Exit, StateFault, UsageFault
+from cpis_batch.intake import collect
 from cpis_batch.intake.answering import RULES_VERSION
 from cpis_batch.keystore import MasterKey, load_master_key
 from cpis_batch.organisations import Organisations
 from cpis_batch.organisations import load as load_organisations
 from cpis_batch.partners import Partner, PartnerKind
+from cpis_batch.register import store as parts
 from cpis_batch.register import view
 from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import PartStore
@@ -184,19 +186,26 @@ def tidy(hub: Hub) -> None:
 
     Likewise an audit key that the log does not name: one that was replaced, or made by a command that was killed.
 
-    The archive is left alone: after the restoring of an older catalogue it may hold what no catalogue knows, and nobody else has.
+    And what a commit has erased: so an erasure that was killed after its commit is finished by whatever runs next. The archive
+    is left alone else: after the restoring of an older catalogue it may hold what no catalogue knows, and nobody else has.
     """
     files.sweep(hub.home)
     GpgHome.sweep()
     if in_force := hub.catalogue.audit_key():
         audit_key.keep(hub.home, in_force)
     in_use = hub.catalogue.parts_in_use()
-    for part in (hub.home / "register").glob("*.parquet"):
-        if part.stem not in in_use:
-            part.unlink(missing_ok=True)
-    sent = {row["digest"] for row in hub.catalogue.table("SELECT digest FROM deliveries")}
-    for path in (hub.home / "outbox").glob(f"*{outbox.SUFFIX}"):
-        if path.stem not in sent:
+    _remove(hub.home / "register", parts.SUFFIX, lambda digest: digest not in in_use)
+    outgoing = hub.catalogue.outgoing()
+    _remove(hub.home / "outbox", outbox.SUFFIX, lambda digest: digest not in outgoing)
+    begun_from, erased = hub.catalogue.checkpoint_parts(), hub.catalogue.erased()
+    _remove(hub.home / "archive", parts.SUFFIX, lambda digest: digest not in begun_from)
+    _remove(hub.home / "archive", collect.SUFFIX, lambda digest: digest in erased)
+
+
+def _remove(folder: Path, suffix: str, which: Callable[[str], bool]) -> None:
+    """Remove the files of a folder whose name, a digest, is one of `which`."""
+    for path in folder.glob(f"*{suffix}"):
+        if which(path.stem):
             path.unlink(missing_ok=True)
 
 

@@ -11,6 +11,7 @@ from datetime import date
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpis_batch import accounts
 from cpis_batch.business_time import business_date as date_in_england
@@ -87,6 +88,7 @@ def version_after(
         missing=0,
         missing_since=None,
         next_age_out=None,
+        oldest_end=None,
         epoch=epoch,
         last_sequence=header.sequence,
         last_kind=header.kind,
@@ -114,4 +116,5 @@ def recounted(version: LaVersion, plans: pa.Table, business_date: date) -> LaVer
         missing=missing.num_rows,
         missing_since=since,
         next_age_out=merge.next_age_out(plans),
+        oldest_end=pc.min(plans["end_date"]).as_py(),
     )

@@ -2,10 +2,13 @@
 
 Nothing is changed unless damaged parts are to be replaced; and they are replaced only by parts of the same logical digest, in
 one commit that says who asked and why.
+
+An LA of which something was erased is replayed from the checkpoint of its last erasure, since no file from before is kept.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
@@ -18,7 +21,7 @@ import msgspec
 from cpis_batch import catalogue, config, partners
 from cpis_batch.audit.entry import Deed, Kind
 from cpis_batch.catalogue import Catalogue
-from cpis_batch.catalogue.records import Arrival, CommitHead, LaVersion
+from cpis_batch.catalogue.records import Arrival, Checkpoint, CommitHead, LaVersion
 from cpis_batch.errors import Exit, StateFault, UsageFault
 from cpis_batch.intake.answering import RULES_VERSION
 from cpis_batch.partners import Partner
@@ -42,6 +45,7 @@ class Rebuild:
     las: list[Replayed]
     register_digest: str | None  # what the archive comes to; None where not every LA could be replayed
     other_rules: list[int] = field(default_factory=list)  # commits that were made under other rules than today's
+    checkpoints: dict[str, int] = field(default_factory=dict)  # LA -> the commit before which nothing is compared any more
     replaced: CommitHead | None = None
 
     @property
@@ -66,7 +70,7 @@ def plan(home: Path, las: tuple[str, ...] = ()) -> dict[str, Any]:
     known = partners.load(home)
     config.load(home)
     with Catalogue(home / catalogue.FILE_NAME) as opened:
-        tasks = _tasks(opened, known, las)
+        tasks = tasks_of(opened, known, las)
     steps = [step for task in tasks for step in task.steps]
     return {
         "version": "1.0",
@@ -75,12 +79,13 @@ def plan(home: Path, las: tuple[str, ...] = ()) -> dict[str, Any]:
         "files": sum(len(step.merged) for step in steps),
         "bytes": sum(arrival.size for step in steps for arrival in step.merged),
         "other_rules": sorted({step.commit_id for step in steps if step.rules != RULES_VERSION}),
+        "from_checkpoint": sum(task.since is not None for task in tasks),
     }
 
 
 def rebuild(hub: Hub, las: tuple[str, ...] = (), progress: Progress = lambda *_: None) -> Rebuild:
     """Replay the archive for `las` (all, if none is named) and compare; nothing is changed. UsageFault for an unknown LA."""
-    tasks = _tasks(hub.catalogue, hub.partners, las)
+    tasks = tasks_of(hub.catalogue, hub.partners, las)
     return _result(hub, tasks, _replayed(hub, tasks, progress), whole=not las)
 
 
@@ -92,9 +97,7 @@ def replace(hub: Hub, *, by: str, reason: str, progress: Progress = lambda *_: N
     damaged = _damaged(hub, progress)
     if not damaged:
         return Rebuild(hub.catalogue.head(), [], None)
-    tasks = [
-        ReplayTask(task.la_code, task.partner, task.steps, write=True) for task in _tasks(hub.catalogue, hub.partners, damaged)
-    ]
+    tasks = [dataclasses.replace(task, write=True) for task in tasks_of(hub.catalogue, hub.partners, damaged)]
     done = _result(hub, tasks, _replayed(hub, tasks, progress), whole=False)
     versions = tuple(one.version for one in done.las if one.version)
     number = hub.catalogue.start_run("rebuild", hub.business_date, hub.now)
@@ -134,22 +137,31 @@ def _whole(store: PartStore, version: LaVersion) -> bool:
     return not faults and logical_digest(plans) == version.logical_digest
 
 
-def _tasks(opened: Catalogue, known: dict[str, Partner], las: tuple[str, ...]) -> list[ReplayTask]:
-    """One task an LA, with every commit that wrote its part."""
+def tasks_of(opened: Catalogue, known: dict[str, Partner], las: tuple[str, ...]) -> list[ReplayTask]:
+    """One task an LA (all, if none is named), with every commit since its checkpoint that wrote its part.
+
+    UsageFault for an LA of which the register holds nothing.
+    """
     commits = {head.id: head for head in opened.commits()}
+    checkpoints = {one.la_code: (number, one) for number, one in opened.checkpoints()}
     merged: dict[tuple[int, str], list[Arrival]] = {}
     in_commit = {row["id"]: row["commit_id"] for row in opened.table("SELECT id, commit_id FROM arrivals WHERE state = 'MERGED'")}
     for arrival in opened.arrivals("state = 'MERGED'"):
         merged.setdefault((in_commit[arrival.id], arrival.partner), []).append(arrival)
     steps: dict[str, list[Step]] = {}
     for number, version in opened.versions():
-        steps.setdefault(version.la_code, []).append(_step(commits[number], version, merged.get((number, version.la_code), [])))
+        code = version.la_code
+        made_at, checkpoint = checkpoints.get(code, (0, None))
+        if number <= made_at:
+            steps[code] = [_step(commits[number], version, [], checkpoint)]  # the last of these is what stood then
+        else:
+            steps.setdefault(code, []).append(_step(commits[number], version, merged.get((number, code), [])))
     if unknown := sorted(set(las) - steps.keys()):
         raise UsageFault(f"The register holds nothing of {', '.join(unknown)}.", "See: cpis-batch register show")
     return [ReplayTask(code, known.get(code), tuple(steps[code])) for code in sorted(las or steps)]
 
 
-def _step(commit: CommitHead, recorded: LaVersion, merged: list[Arrival]) -> Step:
+def _step(commit: CommitHead, recorded: LaVersion, merged: list[Arrival], checkpoint: Checkpoint | None = None) -> Step:
     return Step(
         commit_id=commit.id,
         business_date=commit.business_date,
@@ -158,12 +170,13 @@ def _step(commit: CommitHead, recorded: LaVersion, merged: list[Arrival]) -> Ste
         settles=commit.kind in _SETTLING,
         recorded=recorded,
         merged=tuple(merged),
+        checkpoint=checkpoint,
     )
 
 
 def _replayed(hub: Hub, tasks: list[ReplayTask], progress: Progress) -> list[Replayed]:
     """All tasks in worker processes, the longest stories first."""
-    since: date = min((step.business_date for task in tasks for step in task.steps), default=hub.business_date)
+    since = oldest_day(tasks, hub.business_date)
     found: list[Replayed] = []
     with workers(hub, len(tasks), since) as executor:
         running = [executor.submit(replay, task) for task in sorted(tasks, key=_size, reverse=True)]
@@ -171,6 +184,11 @@ def _replayed(hub: Hub, tasks: list[ReplayTask], progress: Progress) -> list[Rep
             found.append(done.result())
             progress("replaying the archive", len(found), len(tasks))
     return sorted(found, key=lambda one: one.la_code)
+
+
+def oldest_day(tasks: list[ReplayTask], today: date) -> date:
+    """The business date of the oldest commit that is replayed: the hub's keys of that day have to be at hand."""
+    return min((step.business_date for task in tasks for step in task.steps), default=today)
 
 
 def _size(task: ReplayTask) -> int:
@@ -181,4 +199,5 @@ def _result(hub: Hub, tasks: list[ReplayTask], found: list[Replayed], *, whole: 
     digests = {one.la_code: one.digest for one in found if one.digest}
     reached = register_digest(digests) if whole and len(digests) == len(found) else None
     other = sorted({step.commit_id for task in tasks for step in task.steps if step.rules != RULES_VERSION})
-    return Rebuild(hub.catalogue.head(), found, reached, other)
+    since = {task.la_code: task.since for task in tasks if task.since is not None}
+    return Rebuild(hub.catalogue.head(), found, reached, other, since)

@@ -44,7 +44,7 @@ def run(hub: Hub, progress: Progress = lambda *_: None) -> Released | None:
 def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) -> Released:
     plans = hub.plans(columns=_LOOKED_AT)
     active = view.active(plans, hub.business_date)
-    persons = places.places(demographics.known_persons(hub), active)
+    persons = _places(hub)
     reference, policy = hub.organisations.routing_reference(), hub.settings.extracts.policy
     previous = hub.store.read(last.rows_part) if last else None
     routed = routing.route(active, persons, reference, on=hub.business_date, policy=policy)
@@ -89,6 +89,15 @@ def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) 
     for row in nowhere.to_pylist():
         log.event("plans that lead to no CHIS unit", la=row["la_code"], reason=row["reason"], plans=row["count_all"])
     return release
+
+
+def _places(hub: Hub) -> pa.Table:
+    """Where the trace says that people belong (routing.PERSONS). Names are read to tell identities apart, and go no further."""
+    known = demographics.known_persons(hub)
+    if not known.num_rows:
+        return routing.PERSONS.empty_table()
+    named = hub.plans(columns=[*_LOOKED_AT, "family_name", "given_name"])
+    return places.places(known, view.active(named, hub.business_date))
 
 
 def _written(hub: Hub, table: pa.Table, what: str) -> str:

@@ -3,6 +3,9 @@
 What the catalogue tells is which files were merged in which commit, on which business date and at which instant; what
 was decided (a hold released, a count begun anew) is in that. The plans come from the archive alone. The rules are those of
 today: the rules of an older night are not kept as code, so a difference is told with whether the rules have changed since.
+
+Where something was erased, the story begins at the LA's newest checkpoint: its plans and history as that commit left them. What
+lies before it is compared no more, since its files are gone.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from datetime import date, datetime
 import msgspec
 
 from cpis_batch import files, partners
-from cpis_batch.catalogue.records import Arrival, Balance, LaVersion
+from cpis_batch.catalogue.records import Arrival, Balance, Checkpoint, LaVersion
 from cpis_batch.envelope.opening import open_message
 from cpis_batch.envelope.outcome import Opened
 from cpis_batch.errors import CpisError, DiskFault, Exit, StateFault, place_of
@@ -38,7 +41,10 @@ _STAMP = "known since, source file and line"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One commit that wrote the LA's part: what it recorded, and the files that it merged."""
+    """One commit that wrote the LA's part: what it recorded, and the files that it merged.
+
+    Of a `checkpoint` it is the commit whose line stood when that was made; the checkpoint is its outcome.
+    """
 
     commit_id: int
     business_date: date
@@ -47,6 +53,7 @@ class Step:
     settles: bool  # False where a commit only wrote anew what stood
     recorded: LaVersion
     merged: tuple[Arrival, ...]
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,11 @@ class ReplayTask:
     partner: Partner | None
     steps: tuple[Step, ...]
     write: bool = False
+
+    @property
+    def since(self) -> int | None:
+        """The commit of the checkpoint from which the story is told; None where it is told from the beginning."""
+        return self.steps[0].commit_id if self.steps[0].checkpoint else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +111,9 @@ class Replay:
         """Go through all commits; compare after each, and the rows themselves after the last."""
         for step in self.task.steps:
             night = replace(self.common, business_date=step.business_date, now=step.made_at)
-            if step.settles:
+            if step.checkpoint:
+                self.begin(step.checkpoint, step.recorded)
+            elif step.settles:
                 self.settle(step, night)
             if self.version is None:
                 raise StateFault(f"Commit {step.commit_id} has plans of {self.task.la_code} of which no file is known.", _LOST)
@@ -112,6 +126,16 @@ class Replay:
             elif self.result.digest == self.task.steps[-1].recorded.logical_digest:
                 self.write(self.version)
         return self.result
+
+    def begin(self, checkpoint: Checkpoint, recorded: LaVersion) -> None:
+        """Take up the story at a checkpoint. StateFault where a part of it is missing or altered."""
+        store = PartStore(self.common.home / "archive", MasterKey(self.keys.master))
+        try:
+            self.plans = store.read(checkpoint.plans_part)
+            self.past = store.read(checkpoint.history_part) if checkpoint.history_part else HISTORY.empty_table()
+        except StateFault as fault:
+            raise StateFault(fault.message, "Restore it from a backup of the home.") from None
+        self.version = recorded
 
     def settle(self, step: Step, night: Rehearsed) -> None:
         """What the commit's evening did: merge its files in their order; without one, let who is 18 age out."""

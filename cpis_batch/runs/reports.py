@@ -31,6 +31,7 @@ from cpis_batch.vocabulary import FileState
 _NAME = re.compile(r"CPIS_EVENTS_[0-9]{8}_[0-9]{8}T[0-9]{6}Z\.csv\.pgp")
 WAITING = "WAITING"  # in the place of a month: events that wait for their care setting to be listed
 OWED = "OWED"  # likewise: lines of reports that could not be sent, for want of an agreement or a certificate
+KNOWN = "KNOWN"  # likewise: the ids of events of which nothing else is kept, their person having been erased
 PURPOSE = "Access to service notification: who in the NHS looked at the recipient's own children"
 _PLANS = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "child_id", "date_of_birth"]
 

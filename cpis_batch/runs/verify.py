@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cpis_batch import audit_key, catalogue, config, files
-from cpis_batch.access.schema import EVENTS, REPORT
+from cpis_batch.access.schema import EVENT_IDS, EVENTS, REPORT
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.catalogue.ledger import imbalance
 from cpis_batch.catalogue.records import CommitHead, LaVersion
@@ -98,15 +98,17 @@ def _look(opened: Catalogue, home: Path, store: PartStore, found: Verified, prog
     _parts(opened, store, commits, found, progress)
     found.imbalance = imbalance(opened)
 
-    archived = {row["digest"] for row in opened.table("SELECT digest FROM arrivals")}
+    archived, checkpoints, sent = opened.archived(), opened.checkpoint_parts(), opened.outgoing()
     waiting = {row["digest"] for row in opened.table("SELECT digest FROM waiting")}
-    sent = {row["digest"] for row in opened.table("SELECT digest FROM deliveries")}
     _files(home / "archive", archived, collect.SUFFIX, _ARCHIVE_ADVICE, found, progress)
+    _files(home / "archive", checkpoints, SUFFIX, _BACKUP_ADVICE, found, progress)
     _files(home / "outbox", sent, outbox.SUFFIX, _OUTBOX_ADVICE, found, progress)
-    named = {"register": (SUFFIX, opened.parts_in_use().keys()), "archive": (collect.SUFFIX, archived | waiting)}
-    named["outbox"] = (outbox.SUFFIX, sent)
-    for folder, (suffix, digests) in named.items():
-        found.unnamed[folder] = sum(path.stem not in digests for path in (home / folder).glob(f"*{suffix}"))
+    named = {f"register/*{SUFFIX}": opened.parts_in_use().keys(), f"archive/*{collect.SUFFIX}": archived | waiting}
+    named |= {f"archive/*{SUFFIX}": checkpoints, f"outbox/*{outbox.SUFFIX}": sent}
+    for pattern, digests in named.items():
+        unnamed = sum(path.stem not in digests for path in home.glob(pattern))
+        folder = pattern.partition("/")[0]
+        found.unnamed[folder] = found.unnamed.get(folder, 0) + unnamed
 
 
 def _log(opened: Catalogue, home: Path, master: MasterKey, found: Verified) -> None:
@@ -206,7 +208,7 @@ def _other_parts(opened: Catalogue, store: PartStore, found: Verified) -> None:
     """The access events held, what the trace tells of persons, and the newest release."""
     for events in opened.event_parts():
         what = f"access events of {events.month}"
-        schema = REPORT if events.month == reports.OWED else EVENTS
+        schema = {reports.OWED: REPORT, reports.KNOWN: EVENT_IDS}.get(events.month, EVENTS)
         _read_as(store, events.part, what, schema, events.row_count, found)
     for table in opened.trace_parts():
         _read_as(store, table.part, f"trace, {table.name.lower()}", demographics.TABLES[table.name], table.row_count, found)
@@ -254,4 +256,4 @@ def _files(folder: Path, digests: set[str], suffix: str, advice: str, found: Ver
         else:
             if not whole:
                 found.damaged(about, f"{about} was altered: its bytes are not those that were written.", advice)
-    found.files[folder.name] = len(digests)
+    found.files[folder.name] = found.files.get(folder.name, 0) + len(digests)

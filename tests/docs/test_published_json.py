@@ -1,4 +1,4 @@
-"""`status --json`, `run --json` and `ledger show --json` are what specs/ says: no field more, none less."""
+"""What `status`, `run`, `ledger show` and `retention` print with --json is what specs/ says: no field more, none less."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from cpis_batch import ledger
+from cpis_batch.runs import erasure, retention
+from cpis_batch.runs.as_of import Use
+from cpis_batch.runs.hub import opened
 from tests.builders import HACKNEY, KENT
 from tests.docs.papers import ROOT
 from tests.hub import NATIONAL, Hub, plan_row
 
-KINDS = ("status", "run", "ledger")
+KINDS = ("status", "run", "ledger", "retention-plan", "retention-apply")
 _UPLOAD_CUT_OFF = -40
 
 
@@ -103,6 +106,24 @@ def test_nights_of_every_kind_are_told_as_published(tmp_path):
         catalogue.table("UPDATE balances SET new = new + 1 WHERE plan_type = 'LAC' RETURNING 1")
         assert ledger.ledger(catalogue)["differences"]
         hold("ledger", ledger.ledger(catalogue))
+
+
+def test_a_retention_run_is_told_as_published(tmp_path):
+    hub = Hub.make(tmp_path)
+    hub.drop(HACKNEY, [plan_row(1, end="2026-11-19"), *(plan_row(child, "LAC", end="2026-11-19") for child in range(2, 9))])
+    hub.drop(KENT, [plan_row(40, end="2026-11-19")])
+    hub.run("nightly")
+    hub.next_night(370)
+    planned = retention.plan(hub.home, hub.now.date())
+    hold("retention-plan", planned.document)
+    assert [one.left_out for one in planned.las] == ["BRAKE", None]
+    asked = erasure.Asked(planned.token)
+    hold("retention-apply", erasure.rehearse(hub.home, asked, hub.now.date()).document)
+    with opened(hub.home, what="test", business_date=hub.now.date(), now=hub.now) as home:
+        done = erasure.apply(home, asked, Use(by="Records officer", reason="a test"))
+    hold("retention-apply", done.document)
+    assert (done.document["plans"], done.exit_code) == (1, 3)
+    hold("status", hub.status())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,10 @@ class Call:
         return ["".join(found) for found in _PATH.findall(self.given)]
 
 
-def command(hub: Hub, *before: str, kind: str = "nightly") -> subprocess.CompletedProcess[str]:
+NIGHT = ("run", "nightly")
+
+
+def command(hub: Hub, *before: str, words: Sequence[str] = NIGHT) -> subprocess.CompletedProcess[str]:
     """The program's run at the hub's time, behind the words of `before`; its temporary folder is the test's own."""
     temporary = hub.home.parent / "tmp"
     temporary.mkdir(exist_ok=True)
@@ -52,22 +55,24 @@ def command(hub: Hub, *before: str, kind: str = "nightly") -> subprocess.Complet
     }  # fmt: skip
     program = Path(sys.executable).with_name("cpis-batch")
     return subprocess.run(
-        [*before, program, "run", kind, "--json"], capture_output=True, text=True, env=environment, check=False, timeout=120
+        [*before, program, *words, "--json"], capture_output=True, text=True, env=environment, check=False, timeout=120
     )
 
 
-def recorded(hub: Hub) -> list[Call]:
+def recorded(hub: Hub, *, words: Sequence[str] = NIGHT) -> list[Call]:
     """The mutating calls of one run, in their order."""
     log = hub.home.parent / "strace.log"
-    done = command(hub, *_strace(log, f"trace={MUTATING}"), "-y", "-s", "0")
+    done = command(hub, *_strace(log, f"trace={MUTATING}"), "-y", "-s", "0", words=words)
     assert done.returncode in (0, 3), done.stderr
     return list(_calls(log.read_text(errors="replace").splitlines()))
 
 
-def injected(hub: Hub, what: str, *, only: Path | None = None) -> subprocess.CompletedProcess[str]:
+def injected(hub: Hub, what: str, *, only: Path | None = None, words: Sequence[str] = NIGHT) -> subprocess.CompletedProcess[str]:
     """A run in which strace injects `what` (`fsync:signal=KILL:when=3`), if given only into calls whose first path is `only`."""
     calls = what.partition(":")[0]
-    return command(hub, *_strace(Path(os.devnull), f"trace={calls}", f"inject={what}"), *(("-P", str(only)) if only else ()))
+    return command(
+        hub, *_strace(Path(os.devnull), f"trace={calls}", f"inject={what}"), *(("-P", str(only)) if only else ()), words=words
+    )
 
 
 def _strace(log: Path, *expressions: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import night
+from benchmarks import month, night
 from benchmarks.page import page
 from cpis_batch.sandbox.volumes import choose
 
@@ -23,3 +23,10 @@ def test_the_benchmark_of_the_night_has_both_sides_read_the_same_rows_and_send_a
     text = page([night.section(contest)], load=0.0)
     assert f"| {night.FIRST}" in text
     assert "in neither" in text
+
+
+def test_the_benchmark_of_the_month_rebuilds_what_its_nights_have_made(tmp_path):
+    measured = month.run(tmp_path / "work", las=choose(3), scale=0.1, rounds=1, nights=2, told=lambda _: None)
+    assert set(measured.costs) == {*month.MOST_SECONDS, month.RETENTION}
+    assert measured.rows > 200
+    assert f"| {month.RETENTION}" in page([month.section(measured)], load=0.0)
