@@ -71,8 +71,12 @@ class Gpg:
         """Let none go on that comes from now."""
         fcntl.flock(self._held, fcntl.LOCK_EX)
 
-    def wait_for_one(self) -> None:
-        """Wait until one is there."""
+    def wait_for_one(self, run: subprocess.Popen[str]) -> None:
+        """Wait until one of a run's is there."""
+        ended = os.pidfd_open(run.pid)
+        ready, _, _ = select.select([self._there, ended], [], [])
+        os.close(ended)
+        assert self._there in ready, "the run ended before it opened a file"
         assert os.read(self._there, 6) == b"there\n"
 
     def let_go(self) -> None:
@@ -168,7 +172,7 @@ def at_work(hub, gpg) -> Iterator[subprocess.Popen[str]]:
     gpg.hold_back()
     words = [PROGRAM, "run", "intake"]
     with subprocess.Popen(words, env=environment(hub, gpg), stdout=subprocess.DEVNULL, start_new_session=True) as process:
-        gpg.wait_for_one()
+        gpg.wait_for_one(process)
         yield process
         process.kill()
         gpg.let_go()
