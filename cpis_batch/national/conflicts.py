@@ -37,7 +37,7 @@ def conflicts(known: pa.Table, *, on: date) -> pa.Table:
         SELECT la_code, '{Matter.CONFLICT}' AS matter,
             CASE WHEN days IS NULL THEN '{Standing.OTHER_PLAN}' WHEN days > {HANDOVER_DAYS} THEN '{Standing.DOUBTFUL}'
                 ELSE '{Standing.HANDOVER}' END AS standing,
-            child_id, plan_type, start_date, end_date, other_la_code, nhs_number, NULL AS working_days
+            nhs_number, child_id, plan_type, start_date, end_date, other_la_code, NULL AS working_days
         FROM paired ORDER BY ALL
         """,
         {"known": known},

@@ -50,7 +50,7 @@ def gaps(known: pa.Table, accesses: pa.Table, working_days: WorkingDays, *, on: 
         SELECT DISTINCT ended.la_code, '{Matter.GAP}' AS matter,
             CASE WHEN before.number - since.number >= {CLOCK_WORKING_DAYS} THEN '{Standing.OVERDUE}'
                 ELSE '{Standing.RUNNING}' END AS standing,
-            child_id, plan_type, start_date, end_date, NULL AS other_la_code, nhs_number,
+            nhs_number, child_id, plan_type, start_date, end_date, NULL AS other_la_code,
             today.number - since.number AS working_days
         FROM ended
         JOIN seen ON seen.person = ended.person AND seen.day > ended.end_date AND seen.la_code IS DISTINCT FROM ended.la_code

@@ -43,8 +43,8 @@ def returns(known: pa.Table, *, on: date) -> pa.Table:
             FROM pairs WHERE same
             UNION ALL
             SELECT earlier.*, '{Standing.ELSEWHERE}', CASE WHEN NOT earlier.unnamed THEN now_at END FROM pairs WHERE NOT same)
-        SELECT DISTINCT la_code, '{Matter.RETURN}' AS matter, standing, child_id, plan_type, start_date, end_date,
-            other_la_code, nhs_number, NULL AS working_days
+        SELECT DISTINCT la_code, '{Matter.RETURN}' AS matter, standing, nhs_number, child_id, plan_type, start_date,
+            end_date, other_la_code, NULL AS working_days
         FROM told ORDER BY ALL
         """,
         {"known": known},

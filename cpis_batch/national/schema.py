@@ -10,11 +10,12 @@ KNOWN, one row a plan of any authority, ended ones of the tail too: the columns 
 FOUND, what a rule has found, one row for each plan that its authority is told of and each other authority to be named:
 
 - `matter`, `standing`: which rule, and how it judges;
-- `child_id`, `plan_type`, `start_date`, `end_date`: of the authority's own plan; `nhs_number` likewise, and it stays here;
+- `nhs_number`, `child_id`, `plan_type`, `start_date`, `end_date`: of the authority's own plan; the number is in no list, and here
+  so that what was told of a person is erased with the person;
 - `working_days`: with GAP, how many have gone by since that plan ended;
 - `other_la_code`: another authority that holds an *active* plan (DESIGN, rule 2): null with GAP and UNBORN, and for the unnamed.
 
-ENTRIES are FOUND as an authority is told of it, and as it is remembered that it was: without the number.
+ENTRIES are FOUND as it is remembered that an authority was told of it.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ ENTRIES = pa.schema(
         pa.field("la_code", pa.string(), nullable=False),
         pa.field("matter", pa.string(), nullable=False),
         pa.field("standing", pa.string(), nullable=False),
+        pa.field("nhs_number", pa.string(), nullable=False),
         pa.field("child_id", pa.string(), nullable=False),
         pa.field("plan_type", pa.string(), nullable=False),
         pa.field("start_date", pa.date32(), nullable=False),
@@ -84,6 +86,4 @@ ENTRIES = pa.schema(
         pa.field("other_la_code", pa.string()),
     ]
 )
-FOUND = pa.schema(
-    [*ENTRIES, pa.field("nhs_number", pa.string(), nullable=False), pa.field("working_days", pa.int64())]
-)  # fmt: skip
+FOUND = pa.schema([*ENTRIES, pa.field("working_days", pa.int64())])

@@ -56,11 +56,11 @@ def unborn(known: pa.Table, working_days: WorkingDays, *, on: date) -> pa.Table:
             FROM over)
         SELECT la_code, '{Matter.UNBORN}' AS matter,
             CASE WHEN perhaps THEN '{Standing.CANNOT_TELL}' ELSE '{Standing.ENDED}' END AS standing,
-            child_id, plan_type, start_date, end_date, NULL AS other_la_code, nhs_number, NULL AS working_days
+            nhs_number, child_id, plan_type, start_date, end_date, NULL AS other_la_code, NULL AS working_days
         FROM followed
         UNION ALL
-        SELECT la_code, '{Matter.UNBORN}', '{Standing.RAN_PAST}', child_id, plan_type, start_date, end_date, NULL,
-            nhs_number, NULL
+        SELECT la_code, '{Matter.UNBORN}', '{Standing.RAN_PAST}', nhs_number, child_id, plan_type, start_date, end_date,
+            NULL, NULL
         FROM mother AS plan WHERE {active("plan", "$on")} AND start_date + {PREGNANCY_DAYS} < $on
         ORDER BY ALL
         """,

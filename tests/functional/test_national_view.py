@@ -13,7 +13,9 @@ from cpis_batch.errors import ConfigFault, Exit
 from cpis_batch.runs.verify import verify
 from tests.builders import HACKNEY, KENT, nhs
 from tests.commands import told, typed
-from tests.hub import NATIONAL, Hub, plan_row
+from tests.failure.erasure_kit import applied
+from tests.functional.test_trace_night import table
+from tests.hub import NATIONAL, Hub, Row, plan_row
 from tests.small_england import replace_table, small_england
 
 KENTS_START = "2026-11-03"
@@ -169,3 +171,23 @@ def test_a_trace_service_that_is_not_there_stays_so_after_the_national_view(hub:
     hub.run("national")
     hub.next_night()
     assert hub.run("nightly").document["trace"] == {}
+
+
+def test_f56_what_was_told_of_a_person_is_erased_with_the_person(hub: Hub) -> None:
+    others = [plan_row(child) for child in range(10, 22)]  # so many that one row less holds no file
+
+    def sent(*rows: Row) -> None:
+        hub.drop(HACKNEY, [*others[:6], *rows])
+        hub.drop(KENT, [*others[6:], *rows])
+        hub.run("nightly")
+
+    sent(plan_row(1))
+    hub.run("national")
+    assert {row["nhs_number"] for row in table(hub, "NATIONAL")} == {nhs(1)}
+    sent(plan_row(1, end="2026-11-20"))
+    hub.next_night(370)
+    sent()
+    applied(hub)
+    assert table(hub, "NATIONAL") == []
+    assert verify(hub.home).exit_code is Exit.DONE
+    assert hub.run("national").document["national"] == {"lists": 0, "owed": 0}, "and nothing is said of it any more"
