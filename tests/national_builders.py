@@ -11,6 +11,7 @@ import pyarrow as pa
 from cpis_batch import organisations
 from cpis_batch.access.schema import EVENTS
 from cpis_batch.demographics.schema import PERSONS
+from cpis_batch.national import lists
 from cpis_batch.national.known import known
 from tests.builders import HACKNEY, KENT, TODAY, nhs, plan, plans
 
@@ -18,6 +19,18 @@ ESSEX = "E10000012"
 NEWHAM = "E09000025"
 WORKING_DAYS = organisations.load().working_days
 Row = Mapping[str, Any]
+CONTACTS = pa.Table.from_pylist(
+    [
+        {
+            "other_la_code": code,
+            "other_la_name": name,
+            "other_office_phone": "020 7946 0100",
+            "other_emergency_phone": "020 7946 0199",
+        }
+        for code, name in ((HACKNEY, "Hackney"), (KENT, "Kent"))
+    ],
+    schema=lists.CONTACTS,
+)
 
 
 def person(child: int = 1, **facts: Any) -> dict[str, Any]:
@@ -79,4 +92,18 @@ def short(found: pa.Table) -> list[tuple[str, int, str, str | None]]:
     )
 
 
-__all__ = ["ESSEX", "HACKNEY", "KENT", "NEWHAM", "TODAY", "WORKING_DAYS", "accesses", "england", "nhs", "person", "plan", "short"]
+__all__ = [
+    "CONTACTS",
+    "ESSEX",
+    "HACKNEY",
+    "KENT",
+    "NEWHAM",
+    "TODAY",
+    "WORKING_DAYS",
+    "accesses",
+    "england",
+    "nhs",
+    "person",
+    "plan",
+    "short",
+]

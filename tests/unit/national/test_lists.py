@@ -15,23 +15,11 @@ from cpis_batch.national import lists
 from cpis_batch.national.conflicts import conflicts
 from cpis_batch.national.schema import ENTRIES, UNTOLD, Standing
 from cpis_batch.spec import table_schema
-from tests.national_builders import HACKNEY, KENT, TODAY, england, person, plan
+from tests.national_builders import CONTACTS, HACKNEY, KENT, TODAY, england, person, plan
 
 NOTHING = ENTRIES.empty_table()
 OURS = plan(child_id="HK-CANARY-1", start=date(2026, 2, 11))
 THEIRS = plan(child_id="KT-CANARY-2", la_code=KENT, start=date(2026, 11, 1))
-CONTACTS = pa.Table.from_pylist(
-    [
-        {
-            "other_la_code": code,
-            "other_la_name": name,
-            "other_office_phone": "020 7946 0100",
-            "other_emergency_phone": "020 7946 0199",
-        }
-        for code, name in ((HACKNEY, "Hackney"), (KENT, "Kent"))
-    ],
-    schema=lists.CONTACTS,
-)
 
 
 def told(*rows, before=NOTHING, persons=(), on=TODAY):
