@@ -29,6 +29,7 @@ la check EXTRACT | la check BROKEN | la seal BROKEN --key KEY --hub HUB
 sandbox hostile | sandbox faults | sandbox serve | demo | init
 run national --dry-run | run national | run intake --dry-run | run nightly --dry-run | run fortnightly | run intake | run nightly
 holds show 77 | holds release 77 --by x --reason y | deliveries resend 77 | rules show CPB-999
+retention plan | retention apply --plan 000000000000 --by J.Okafor --reason asked --yes
 files --partner Nobody | la check NOWHERE
 """
 APART = {"register asof", "la read-ack", "chis open"}
