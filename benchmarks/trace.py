@@ -1,4 +1,4 @@
-"""England's trace: who is asked, what the answers settle, who stands how, and where everybody is routed to then.
+"""England's trace: who is asked, what the answers settle, who stands how, where everybody is routed to then; the national view.
 
 In one process and one thread, over all authorities at once, on the first night, when everybody is new: the most there is to do.
 Seconds are of processor time: one thread that waits for nothing takes as long by the clock on a machine with nothing else to do.
@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime
 from time import process_time
 from typing import TypeVar
 
+import pyarrow as pa
+
 from benchmarks.page import Section, Table
 from cpis_batch import organisations
 from cpis_batch.demographics import notices, places, rate, request, response, settle, standing
@@ -19,7 +21,13 @@ from cpis_batch.demographics.request import Patience
 from cpis_batch.demographics.schema import PERSONS, REQUESTS
 from cpis_batch.engine import query
 from cpis_batch.extracts import routing
-from cpis_batch.register import conflicts
+from cpis_batch.national import lists
+from cpis_batch.national.conflicts import conflicts
+from cpis_batch.national.gaps import gaps
+from cpis_batch.national.known import known
+from cpis_batch.national.returns import returns
+from cpis_batch.national.schema import ENTRIES
+from cpis_batch.national.unborn import unborn
 from cpis_batch.register.schema import PLANS
 from cpis_batch.sandbox.england import make_england
 from cpis_batch.sandbox.tracing import make_service
@@ -32,9 +40,10 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True)
 class Course:
-    """Seconds by step, in order, and how many people there were."""
+    """Seconds by step, in order, how many people there were, and how many rows the rules of the national view found."""
 
     people: int = 0
+    found: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def step(self, name: str, work: Callable[[], _T]) -> _T:
@@ -78,11 +87,27 @@ def measure(las: Sequence[str], scale: float) -> Course:
             notices.notices(stands, notices.TOLD.empty_table(), on=ON),
         ),
     )
-    reference = organisations.load().routing_reference()
+    reference = organisations.load()
     course.step(
-        "places, routing and conflicts",
-        lambda: (routing.route(plans, places.places(found.persons, plans), reference, on=ON), conflicts.counts(plans)),
+        "places and routing",
+        lambda: routing.route(plans, places.places(found.persons, plans), reference.routing_reference(), on=ON),
     )
+    # Everybody with an ended plan is looked up today, as hardly anybody is: the most that the gaps can have to do.
+    accesses = query(
+        "SELECT nhs_number, $now AS accessed_at FROM plans WHERE end_date < $on", {"plans": plans}, {"now": NOW, "on": ON}
+    )
+    everybody = course.step("all plans side by side, by person", lambda: known(plans, found.persons))
+    seen = [
+        course.step("conflicts", lambda: conflicts(everybody, on=ON)),
+        course.step("gaps", lambda: gaps(everybody, accesses, reference.working_days, on=ON)),
+        course.step("unborn", lambda: unborn(everybody, reference.working_days, on=ON)),
+        course.step("returns", lambda: returns(everybody, on=ON)),
+    ]
+    course.step(
+        "what of it is news, to everybody for the first time",
+        lambda: lists.news(pa.concat_tables(seen), ENTRIES.empty_table(), everybody),
+    )
+    course.found = {name: table.num_rows for name, table in zip(("conflicts", "gaps", "unborn", "returns"), seen, strict=True)}
     return course
 
 
@@ -90,14 +115,16 @@ def section(course: Course) -> Section:
     """What was measured, for the page."""
     rows = tuple((name, f"{seconds:.2f}") for name, seconds in course.seconds.items())
     settled = course.seconds["settled"]
+    routed = sum(course.seconds[step] for step in ("places and routing", "all plans side by side, by person", "conflicts"))
     words = (
         f"{course.people:,} people, all of them new to the trace: one process, one thread, all authorities at once."
         " Seconds are of processor time."
         f" Settling is to take under {SETTLE_SECONDS:.0f} s and took {settled:.2f}; routing and conflicts are to take under"
-        f" {ROUTE_SECONDS:.0f} s."
+        f" {ROUTE_SECONDS:.0f} s and took {routed:.2f}. The national view found"
+        f" {', '.join(f'{count:,} {name}' for name, count in course.found.items())}."
     )
     return Section(
-        "The trace against PDS",
+        "The trace against PDS, and the national view",
         (words,),
         (Table(("step", "seconds"), (*rows, ("all of it", f"{sum(course.seconds.values()):.2f}"))),),
     )

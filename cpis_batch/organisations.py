@@ -1,4 +1,4 @@
-"""Who is who in England, by date: authorities, ICBs, NHS regions, CHIS units, and which unit serves which authority.
+"""Who is who in England, by date: authorities, ICBs, NHS regions, CHIS units, who serves whom; and on which days all rest.
 
 The facts are the CSV files of `reference/` (their README tells sources and licence); a home replaces any of them with a
 file of the same name in its own `reference/`. Every row that can change holds `valid_from` and `valid_to`, both days
@@ -25,6 +25,7 @@ from pyarrow import csv
 from cpis_batch.engine import query
 from cpis_batch.errors import ConfigFault, UsageFault, where_in_csv
 from cpis_batch.extracts.routing import Reference
+from cpis_batch.working_days import WorkingDays
 
 _TEXT, _DAY = pa.string(), pa.date32()
 _PERIOD = {"valid_from": _DAY, "valid_to": _DAY}
@@ -53,6 +54,7 @@ TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
     "chis_units": {"chis_code": _TEXT, "name": _TEXT, "nhs_region_ods_code": _TEXT, **_PERIOD},
     "la_chis": {"la_gss_code": _TEXT, "chis_code": _TEXT, **_PERIOD},
     "practice_chis": {"practice_code": _TEXT, "chis_code": _TEXT, **_PERIOD},
+    "bank_holidays": {"day": _DAY, "name": _TEXT, "rule": _TEXT},
 }
 
 _GSS_CODE = re.compile(r"E(06|08|09|10)[0-9]{6}")
@@ -191,6 +193,11 @@ class Organisations:
         }
         return tuple(self._authorities[code] for code in sorted(served))
 
+    @cached_property
+    def working_days(self) -> WorkingDays:
+        """England's calendar."""
+        return WorkingDays(frozenset(self.tables["bank_holidays"]["day"].to_pylist()))
+
     def routing_reference(self) -> Reference:
         """The tables that `extracts.routing` stands on."""
         return Reference(
@@ -271,6 +278,8 @@ def _contradictions() -> dict[str, str]:
         found[f"{table}.csv: two units for one code on one day"] = f"""
             SELECT {code} FROM {table}
             QUALIFY valid_from <= lag(coalesce(valid_to, DATE '9999-12-31')) OVER (PARTITION BY {code} ORDER BY valid_from)"""
+    found["bank_holidays.csv: a row without a day, or a day that is there twice"] = """
+        SELECT day FROM bank_holidays GROUP BY day HAVING count(*) > 1 OR day IS NULL"""
     found["chis_units.csv: a unit that is there twice"] = "SELECT chis_code FROM chis_units GROUP BY ALL HAVING count(*) > 1"
     return found
 

@@ -168,7 +168,7 @@ class EventPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TracePart(msgspec.Struct, frozen=True, kw_only=True):
-    """One table of what the trace tells of persons; `name` is one of `runs.demographics.TABLES`."""
+    """One table of what the trace tells of persons (`runs.demographics.TABLES`) or was told of them (`runs.national.TABLES`)."""
 
     name: str
     part: str

@@ -6,7 +6,9 @@ CREATE TABLE commits (
     parent INTEGER REFERENCES commits (id),
     made_at TEXT NOT NULL,
     business_date TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('INTAKE', 'AGEING', 'EVENTS', 'TRACE', 'RELEASE', 'DECISION', 'ERASURE')),
+    kind TEXT NOT NULL CHECK (
+        kind IN ('INTAKE', 'AGEING', 'EVENTS', 'TRACE', 'NATIONAL', 'RELEASE', 'DECISION', 'ERASURE')
+    ),
     program TEXT NOT NULL,
     rules TEXT NOT NULL,
     reference TEXT NOT NULL,
@@ -175,7 +177,8 @@ CREATE TABLE event_parts (
     PRIMARY KEY (month, commit_id)
 ) STRICT;
 
--- What is known of persons by the trace against PDS (runs.demographics), the newest row of a name is its state.
+-- What is known of persons by the trace against PDS (runs.demographics), and what authorities were told by the national view
+-- (runs.national); the newest row of a name is its state.
 CREATE TABLE trace_parts (
     commit_id INTEGER NOT NULL REFERENCES commits (id),
     name TEXT NOT NULL,

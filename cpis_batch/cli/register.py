@@ -1,4 +1,4 @@
-"""`register show|log|conflicts|asof|verify|rebuild`: look into the register, hold it to its files, replay the archive."""
+"""`register show|log|asof|verify|rebuild`: look into the register, hold it to its files, replay the archive."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cpis_batch.cli import national
 from cpis_batch.cli.context import Context, Day, Instant, table
 from cpis_batch.cli.run import bar
 from cpis_batch.errors import Exit, UsageFault
@@ -23,6 +24,10 @@ _la = click.option("--la", "la_code", metavar="CODE", help="Only this authority 
 @click.group()
 def register() -> None:
     """Look into the register, verify it, rebuild it. Only `asof` shows anything of a person, and that is written down."""
+
+
+for _reader in national.READERS:
+    register.add_command(_reader)
 
 
 @register.command()
@@ -86,29 +91,6 @@ def log_(context: Context, la_code: str | None, last: int, as_json: bool) -> Non
     ]
     headings = ("commit", "made", "business date", "kind", "files", "rules", "digest", "changes")
     context.emit(table(headings, rows) or "No commits.", {"version": "1.0", "la": la_code, "commits": found})
-
-
-@register.command("conflicts")
-@_json
-@click.pass_obj
-def conflicts_(context: Context, as_json: bool) -> None:
-    """How many persons have an active plan at more than one authority, by pair of authorities and plan types. No identifiers."""
-    from cpis_batch import catalogue, config
-    from cpis_batch.keystore import load_master_key
-    from cpis_batch.register import conflicts
-    from cpis_batch.register.store import PartStore
-    from cpis_batch.runs import look
-
-    context = context.with_json(as_json)
-    store = PartStore(context.home / "register", load_master_key(context.home, config.load(context.home)))
-    with catalogue.Catalogue(context.home / catalogue.FILE_NAME) as opened:
-        active = look.active_everywhere(opened, store, context.today)
-    counts = conflicts.counts(active).to_pylist()
-    persons = conflicts.persons(active)
-    rows: list[tuple[object, ...]] = [tuple(one.values()) for one in counts]
-    words = table(("authority", "plan", "other authority", "plan", "persons"), rows)
-    words = f"{words}\n\nPersons with an active plan at more than one authority: {persons:,}" if rows else "No conflicts."
-    context.emit(words, {"version": "1.0", "on": context.today, "persons": persons, "pairs": counts})
 
 
 @register.command()

@@ -1,4 +1,4 @@
-"""`run intake`, `run nightly`, `run fortnightly`: the jobs, safe to run again."""
+"""`run intake`, `run nightly`, `run fortnightly`, `run national`: the jobs, safe to run again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def run() -> None:
-    """Run the night, the intake alone, or a fortnight's release. All are safe to run again."""
+    """Run the night, the intake alone, a fortnight's release, or the national view. All are safe to run again."""
 
 
 def _options(function: click.decorators.FC) -> click.decorators.FC:
@@ -50,6 +50,21 @@ def nightly(context: Context, business_date: date | None, dry_run: bool, as_json
 def fortnightly(context: Context, business_date: date | None, dry_run: bool, as_json: bool) -> None:
     """The fortnight's release to the CHIS units, if one is due; a missed one is caught up and marked."""
     _run(context, "fortnightly", business_date, dry_run=dry_run, as_json=as_json)
+
+
+@run.command()
+@_options
+@click.pass_obj
+def national(context: Context, business_date: date | None, dry_run: bool, as_json: bool) -> None:
+    """Tell each authority which of its children another one holds too, or nobody any more; each matter once until it changes."""
+    from cpis_batch.runs import national as runs
+
+    if dry_run:
+        context = context.with_json(as_json)
+        planned = runs.plan(context.home, on=business_date or context.today)
+        context.emit(runs.words(planned), planned)
+        return
+    _run(context, "national", business_date, dry_run=False, as_json=as_json)
 
 
 def _run(context: Context, kind: str, business_date: date | None, *, dry_run: bool, as_json: bool) -> None:
@@ -83,6 +98,8 @@ def words(night: Night) -> str:
         )
     if night.reports.sent:
         lines.append(f"  access:   {night.reports.sent} reports")
+    if document["national"]:
+        lines.append(f"  national: {document['national']['lists']} lists, {document['national']['owed']} owed")
     if document["release"]:
         made = document["release"]
         lines.append(f"  release:  {made['fortnight']}, {made['sent']:,} plans sent, {made['unroutable']:,} unroutable")

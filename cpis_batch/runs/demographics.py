@@ -81,7 +81,9 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Tra
     """Take in the responses, settle what they answer, ask anew, tell the authorities concerned."""
     services, left_out = usable(hub, PartnerKind.TRACE)
     result = Traces()
-    if hub.catalogue.head() is None or not (services or left_out or hub.catalogue.trace_parts()):
+    if hub.catalogue.head() is None or not (
+        services or left_out or any(part.name in TABLES for part in hub.catalogue.trace_parts())
+    ):
         return result
     result.round = servers.collect(services, wanted)
     result.round.troubles += left_out

@@ -1,23 +1,16 @@
-"""What stands in the register and what each commit did, as counts: for `register show`, `log` and `conflicts`. No identifiers."""
+"""What stands in the register and what each commit did, as counts: for `register show` and `log`. No identifiers."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
-
-import pyarrow as pa
 
 from cpis_batch.business_time import days_between, text_of
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.errors import UsageFault
-from cpis_batch.register import view
-from cpis_batch.register.schema import PLANS
-from cpis_batch.register.store import PartStore
 from cpis_batch.vocabulary import PlanType
 
 VERSION = "1.0"
-# What it takes to tell what is active, and whose.
-_COLUMNS = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "date_of_birth"]
 
 
 def summary(opened: Catalogue, names: dict[str, str], now: datetime, la_code: str | None = None) -> dict[str, Any]:
@@ -102,13 +95,6 @@ def commits(opened: Catalogue, la_code: str | None = None) -> list[dict[str, Any
         for commit in opened.commits()
         if la_code is None or commit.id in of_la
     ]
-
-
-def active_everywhere(opened: Catalogue, store: PartStore, on: date) -> pa.Table:
-    """la_code, plan_type and nhs_number of the plans of all LAs that are active on `on`."""
-    parts = [store.read(version.plans_part, _COLUMNS) for version in opened.las()]
-    plans = pa.concat_tables(parts) if parts else PLANS.empty_table().select(_COLUMNS)
-    return view.active(plans, on).select(["la_code", "plan_type", "nhs_number"])
 
 
 def nothing_of(la_code: str) -> UsageFault:

@@ -21,7 +21,7 @@ import msgspec
 from cpis_batch.catalogue.records import Arrival, Release
 from cpis_batch.errors import Bug, CpisError, DiskFault, Exit, HostKeyFault, place_of
 from cpis_batch.intake.collect import Trouble
-from cpis_batch.runs import demographics, intake, log, release, reports
+from cpis_batch.runs import demographics, intake, log, national, release, reports
 from cpis_batch.runs.exchange import Servers
 from cpis_batch.runs.hub import Hub, opened
 from cpis_batch.status import needs_a_person, status
@@ -39,6 +39,7 @@ class Night:
     intake: intake.Intake = field(default_factory=intake.Intake)
     traces: demographics.Traces = field(default_factory=demographics.Traces)
     reports: reports.Reports = field(default_factory=reports.Reports)
+    national: national.Lists = field(default_factory=national.Lists)
     released: Release | None = None
     delivered: int = 0
     undelivered: dict[str, str] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Night:
             self.undelivered,
             self.traces.needs_a_person,
             self.reports.needs_a_person,
+            self.national.needs_a_person,
             [arrival for arrival in self.intake.arrivals if arrival.state is FileState.REFUSED],
         )
         return Exit.PERSON_NEEDED if any(needs) else Exit.DONE
@@ -98,6 +100,7 @@ class Night:
             "trace": self.traces.counts,
             "access_reports": self.reports.sent,
             "access_events": self.reports.counts,
+            "national": self.national.counts,
             "release": {"fortnight": f"{self.released.year:04}F{self.released.number:02}", "sent": self.released.sent,
                         "unroutable": self.released.unroutable, "caught_up": self.released.caught_up} if self.released else None,
             "delivered": self.delivered,
@@ -124,11 +127,12 @@ def file_outcome(arrival: Arrival) -> dict[str, Any]:
 
 
 def run(home: Path, *, kind: str, business_date: date, now: datetime, progress: intake.Progress = lambda *_: None) -> Night:
-    """Run `kind` (intake, nightly or fortnightly) in a home; the run's log and its line in the catalogue are written."""
+    """Run `kind` (intake, nightly, fortnightly or national) in a home; the run is written into its log and the catalogue."""
     steps: dict[str, Callable[[Hub, Servers, Night, intake.Progress], None]] = {
         "intake": _intake,
         "nightly": _nightly,
         "fortnightly": _fortnightly,
+        "national": _national,
     }
     night = Night(kind, business_date)
     with (
@@ -183,6 +187,10 @@ def _nightly(hub: Hub, servers: Servers, night: Night, progress: intake.Progress
 def _fortnightly(hub: Hub, _: Servers, night: Night, progress: intake.Progress) -> None:
     with _apart(night, "release"):
         night.released = release.run(hub, progress)
+
+
+def _national(hub: Hub, _: Servers, night: Night, progress: intake.Progress) -> None:
+    night.national = national.run(hub, progress)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from cpis_batch.register.digest import logical_digest, register_digest
 from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import SUFFIX, PartStore
 from cpis_batch.register.verify import faults_of_history, faults_of_plans
-from cpis_batch.runs import audit, demographics, la_part, lock, reports
+from cpis_batch.runs import audit, demographics, la_part, lock, national, reports
 
 Progress = Callable[[str, int, int], None]  # stage, done, of
 
@@ -205,13 +205,14 @@ def _sources(opened: Catalogue) -> dict[str, set[str]]:
 
 
 def _other_parts(opened: Catalogue, store: PartStore, found: Verified) -> None:
-    """The access events held, what the trace tells of persons, and the newest release."""
+    """The access events held, what the trace tells of persons, what was told of them, and the newest release."""
     for events in opened.event_parts():
         what = f"access events of {events.month}"
         schema = {reports.OWED: REPORT, reports.KNOWN: EVENT_IDS}.get(events.month, EVENTS)
         _read_as(store, events.part, what, schema, events.row_count, found)
+    kinds = {**demographics.TABLES, **national.TABLES}
     for table in opened.trace_parts():
-        _read_as(store, table.part, f"trace, {table.name.lower()}", demographics.TABLES[table.name], table.row_count, found)
+        _read_as(store, table.part, f"trace, {table.name.lower()}", kinds[table.name], table.row_count, found)
     for release in opened.releases()[-1:]:
         label = f"{release.year:04}F{release.number:02}"
         _read_as(store, release.rows_part, f"CHIS rows of {label}", EXTRACT, None, found)

@@ -126,6 +126,16 @@ def test_a_retention_run_is_told_as_published(tmp_path):
     hold("status", hub.status())
 
 
+def test_a_run_of_the_national_view_is_told_as_published(tmp_path):
+    hub = Hub.make(tmp_path)
+    for la in (HACKNEY, KENT):
+        hub.drop(la, [plan_row(1)])
+    hub.run()
+    told_to_two = hub.run("national").document
+    assert told_to_two["national"] == {"new": 2, "lists": 2, "owed": 0}
+    hold("run", told_to_two)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_page_of_a_published_json_names_only_fields_that_there_are(kind):
     page = (ROOT / "specs" / kind / "1.0" / "README.md").read_text(encoding="utf-8")

@@ -20,14 +20,16 @@ GIVEN = """
 config check | preflight | status | status --all | status --check | files | files --state REFUSED --last 5
 holds list --all | holds show 1 | holds release 1 --by J.Okafor --reason asked --dry-run
 holds refuse 1 --by J.Okafor --reason asked | deliveries | deliveries list | deliveries resend 1
-register show | register show --la E09000012 | register log | register conflicts | register verify | register rebuild --check
+register show | register show --la E09000012 | register log | register conflicts | register gaps | register unborn
+register returns | register verify | register rebuild --check
 keys list | keys check | keys export | keys make hub --from 2027-01-01 --to 2029-01-01 | keys make ssh
 audit show | audit verify | ledger show | keys make audit --dry-run
 keys make master --dry-run | keys import --party E09000012 OWN | rules list | rules show CPB-302
 la check EXTRACT | la check BROKEN | la seal BROKEN --key KEY --hub HUB
 sandbox hostile | sandbox faults | sandbox serve | demo | init
-run intake --dry-run | run nightly --dry-run | run fortnightly | run intake | run nightly
+run national --dry-run | run national | run intake --dry-run | run nightly --dry-run | run fortnightly | run intake | run nightly
 holds show 77 | holds release 77 --by x --reason y | deliveries resend 77 | rules show CPB-999
+retention plan | retention apply --plan 000000000000 --by J.Okafor --reason asked --yes
 files --partner Nobody | la check NOWHERE
 """
 APART = {"register asof", "la read-ack", "chis open"}

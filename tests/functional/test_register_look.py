@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
 from datetime import date
 
 import pytest
@@ -140,6 +145,25 @@ def test_f68_the_number_is_no_argument_and_no_reason(hub):
         with pytest.raises(UsageFault) as refused:
             typed(hub, "register", "asof", "--valid", "2026-11-15", "--known", "2026-11-22T02:00:00Z", "--reason", reason)
         assert nhs(3) not in str(refused.value)
+
+
+def test_f68_on_a_terminal_the_number_is_asked_for_and_not_shown(hub):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "cpis_batch", "--home", str(hub.home), "--now", hub.now.isoformat(), "register", "asof",
+               "--valid", "2026-11-15", "--known", "2026-11-22T02:00:00Z", *WHY]  # fmt: skip
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
+        os.close(theirs)
+        shown = b""
+        while b"NHS number" not in shown:
+            shown += os.read(ours, 4096)
+        os.write(ours, f"{nhs(2)}\n".encode())
+        with contextlib.suppress(OSError):  # the terminal is gone with the process: the end, on Linux
+            while more := os.read(ours, 4096):
+                shown += more
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"LC-000002" in shown
+    assert nhs(2).encode() not in shown
 
 
 @pytest.mark.parametrize("given", ["", "9990000000\n", f"{nhs(1)}1\n", "٩٩٩٠٠٠٠٠١٨\n"])
