@@ -149,7 +149,7 @@ def route(
 
     Bug where a table says two things of one code or person on that date: a plan would go to two units.
     """
-    las = query(_LA_UNITS, {"local_authorities": reference.local_authorities, "la_chis": reference.la_chis}, {"on": on})
+    las = units_of_authorities(reference, on)
     practices = _standing(reference.practice_chis, "practice_code", on)
     residences = _standing(reference.residence_chis, "residence_code", on)
     _once(las, "la_code")
@@ -160,6 +160,11 @@ def route(
     placed = query(_PLACED, tables)
     rows = query(_FIRST if policy == "first" else _ALL, {"placed": placed})
     return Routed(rows.cast(ROUTED), query(_NOWHERE, {"placed": placed}).cast(UNROUTABLE))
+
+
+def units_of_authorities(reference: Reference, on: date) -> pa.Table:
+    """la_code, chis_code (null where no unit is found) and reason (Unroutable, where it is) of every authority there ever was."""
+    return query(_LA_UNITS, {"local_authorities": reference.local_authorities, "la_chis": reference.la_chis}, {"on": on})
 
 
 def _standing(table: pa.Table, code: str, on: date) -> pa.Table:
