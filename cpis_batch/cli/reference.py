@@ -68,7 +68,7 @@ def rehearse(context: Context, on: date, as_json: bool) -> None:
     found = runs.rehearsed(context.home, today=context.today, on=on).to_pylist()
     headings = ("authority", "then", "unit now", "unit then", "basis", "unroutable", "persons")
     rows: list[tuple[object, ...]] = [tuple(row.values()) for row in found]
-    lost = [row for row in found if row["chis_then"] is None]
+    lost = [row for row in found if row["chis_then"] is None and row["reason"] != "DECEASED"]
     moved = [row for row in found if row["chis_then"] and row["chis_then"] != row["chis_now"]]
     words = (
         f"{table(headings, rows)}\n\nOn {on} {sum(row['persons'] for row in moved):,} persons would come to another unit,"

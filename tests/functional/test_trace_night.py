@@ -194,3 +194,78 @@ def test_without_a_trace_service_nothing_is_asked_and_nothing_is_said(tmp_path: 
     hub = small_england(tmp_path)
     hub.drop(HACKNEY, [plan_row(1)])
     assert hub.run("nightly").document["trace"] == {}
+
+
+def test_f52_a_death_takes_the_person_off_every_contact_list_and_tells_the_authority_and_the_plan_stands(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2)])
+    hub.run("nightly")
+    hub.next_night()
+    reference = asked(hub)
+    respond(hub, found(reference[nhs(1)], 1, died="2026-11-18"), found(reference[nhs(2)], 2))
+    hub.run("nightly")
+    (report,) = messages(hub, HACKNEY, "CPIS_MATCH_")
+    assert [(row["nhs_number"], row["date_of_death"]) for row in report["to-check.csv"]] == [(nhs(1), "2026-11-18")]
+
+    hub.next_night(13)
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2)])
+    night = hub.run("nightly")
+    assert {(number, change) for _, number, _, change in _units(hub)} == {(nhs(1), "CEASED"), (nhs(2), "CHANGED")}
+    assert night.released is not None
+    assert (night.released.active, night.released.sent, night.released.unroutable) == (2, 1, 1)
+    assert night.exit_code == 3, "somebody looks at it until the authority has ended the plan"
+    assert hub.active(HACKNEY) == {(nhs(1), "CPP"), (nhs(2), "CPP")}
+    (told,) = hub.acknowledgement()["to_check"]
+    assert (told["line"], told["child_id"], told["outcome"]) == (2, "LC-000001", "CPR06")
+    assert "Do not contact the family" in told["what_to_check"]
+
+
+def test_f52_a_death_recorded_in_error_is_asked_about_again_after_a_week_and_the_child_comes_back(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1)])
+    hub.run("nightly")
+    hub.next_night()
+    respond(hub, found(asked(hub)[nhs(1)], 1, died="2026-11-18"))
+    hub.run("nightly")
+    hub.next_night(7)  # 28 November: a fortnight has begun
+    hub.run("nightly")
+    assert {(number, change) for _, number, _, change in _units(hub)} == {(nhs(1), "CEASED")}
+    hub.next_night()
+    respond(hub, found(asked(hub)[nhs(1)], 1), sequence=2)
+    assert hub.run("nightly").document["trace"]["settled"] == 1
+    hub.next_night(8)  # 7 December: another one
+    hub.run("nightly")
+    assert {(number, change) for _, number, _, change in _units(hub)} == {(nhs(1), "NEW")}
+
+
+def test_f52_a_death_of_the_record_is_not_that_of_a_child_whose_details_it_does_not_confirm(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1)])
+    hub.drop(KENT, [plan_row(1, family="Other")])
+    hub.run("nightly")
+    hub.next_night()
+    (request,) = hub.outbound(TRACE, "CPIS_TRACE_REQUEST_")
+    references = [line.split(",")[1] for line in hub.opened(request, TRACE).decode().splitlines() if line.startswith("D,")]
+    respond(hub, *(found(reference, 1, died="2026-11-18") for reference in references))
+    hub.run("nightly")
+    hub.next_night(14)
+    hub.run("nightly")
+    assert {(unit, change) for unit, _, _, change in _units(hub)} == {
+        (NORTH_EAST_LONDON, "UNCHANGED"),
+        (KENT_AND_MEDWAY, "UNCHANGED"),
+    }
+
+
+def test_f52_of_whoever_is_18_or_20_a_unit_is_shown_the_unborn_childs_plan_alone(hub: Hub) -> None:
+    """18 ends CPP and LAC; there is nothing of a child left for 20 to end, and no birthday of a mother ends a UCPP."""
+    hub.drop(HACKNEY, [
+        plan_row(1, born="2008-12-01", start="2020-01-06"),
+        plan_row(2, "LAC", born="2008-12-01", start="2020-01-06"),
+        plan_row(3, "UCPP", born="2006-12-01", start="2026-10-01"),
+        plan_row(4, "UCPP", born="2008-12-01", start="2026-10-01"),
+        plan_row(5),
+    ])  # fmt: skip
+    hub.run("nightly")
+    assert len(_units(hub)) == 5
+    hub.next_night(14)  # 4 December: 1, 2 and 4 are 18 now, 3 is 20
+    hub.run("nightly")
+    assert {(number, change) for _, number, _, change in _units(hub)} == {
+        (nhs(1), "CEASED"), (nhs(2), "CEASED"), (nhs(3), "UNCHANGED"), (nhs(4), "UNCHANGED"), (nhs(5), "UNCHANGED"),
+    }  # fmt: skip
