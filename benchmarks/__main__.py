@@ -9,14 +9,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import month, night, trace, validation
+from benchmarks import month, night, trace, trace_nights, validation
 from benchmarks.page import Section, page
 from cpis_batch.sandbox.volumes import choose, volumes
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 WORK = Path(__file__).parent.parent / "bench-work"
 QUICK_LAS, QUICK_SCALE, QUICK_ROWS, QUICK_NIGHTS = 6, 0.1, 2_000, 3
-STAGES = ("night", "validation", "trace", "month")
+STAGES = ("night", "validation", "trace", "trace-nights", "month")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,6 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
         if "trace" in stages:
             told("Tracing...")
             sections.append(trace.section(trace.measure(las, scale)))
+        if "trace-nights" in stages:
+            sections.append(trace_nights.section(trace_nights.run(WORK / "trace-nights", las=las, scale=scale, told=told)))
         if "month" in stages:
             found = month.run(WORK / "month", las=las, scale=scale, rounds=rounds, nights=nights, told=told)
             sections.append(month.section(found))

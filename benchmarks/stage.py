@@ -38,6 +38,7 @@ class Evening:
     changed: int
     events: int
     sealed_bytes: int
+    england: England
     lying: Path  # a tree of <partner's folder>/inbound/<file>, as the server is to hold it
 
 
@@ -47,6 +48,7 @@ class Stage:
 
     folder: Path
     sshd: Sshd
+    senders: Senders
     evenings: tuple[Evening, ...]
 
     @property
@@ -84,7 +86,7 @@ def staged(folder: Path, *, las: Sequence[str], scale: float) -> Iterator[Stage]
             _evening(folder, senders, friday, seen, sequence=1),
             _evening(folder, senders, monday, seen_later, sequence=2),
         )
-        yield Stage(folder, sshd, evenings)
+        yield Stage(folder, sshd, senders, evenings)
 
 
 def at_night(on: date) -> datetime:
@@ -114,5 +116,6 @@ def _evening(folder: Path, senders: Senders, england: England, events: Events, *
         changed=changed_on(england.plans, england.on).num_rows,
         events=events.table.num_rows,
         sealed_bytes=sum(path.stat().st_size for path in lying.rglob("*.pgp")),
+        england=england,
         lying=lying,
     )

@@ -80,10 +80,16 @@ class Extracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Demographics(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Days for which a trace counts as current, and for which a question to the trace service stays open."""
+    """Days for which a trace counts as current, and for which a question to the trace service stays open.
+
+    A service that has answered nothing for `unavailable_nights` is unavailable: files then load with their rows provisional,
+    or `wait` for it, held whole and told so with CPF05.
+    """
 
     current_days: int = 90
     answer_days: int = 7
+    unavailable: Literal["provisional", "wait"] = "provisional"
+    unavailable_nights: int = 3
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -47,6 +47,7 @@ TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
         "lower_tier_name": _TEXT,
         "upper_tier_gss_code": _TEXT,
         "upper_tier_name": _TEXT,
+        **_PERIOD,
     },
     "nhs_regions": {"ods_code": _TEXT, "gss_code": _TEXT, "name": _TEXT},
     "integrated_care_boards": {"ods_code": _TEXT, "gss_code": _TEXT, "name": _TEXT, "nhs_region_ods_code": _TEXT, **_PERIOD},
@@ -213,9 +214,12 @@ class Organisations:
         return query(
             """SELECT la_gss_code AS residence_code, chis_code, valid_from, valid_to FROM links
                UNION ALL
-               SELECT lower_tier_gss_code, chis_code, valid_from, valid_to
+               SELECT lower_tier_gss_code, chis_code, greatest(tiers.valid_from, links.valid_from) AS valid_from,
+                   least(tiers.valid_to, links.valid_to) AS valid_to
                FROM tiers JOIN links ON la_gss_code = upper_tier_gss_code
                WHERE lower_tier_gss_code <> upper_tier_gss_code
+                   AND tiers.valid_from <= coalesce(links.valid_to, DATE '9999-12-31')
+                   AND links.valid_from <= coalesce(tiers.valid_to, DATE '9999-12-31')
                ORDER BY ALL""",
             {"links": self.tables["la_chis"], "tiers": self.tables["lower_to_upper_tier"]},
         )
@@ -235,11 +239,12 @@ def load(overrides: Path | None = None) -> Organisations:
             path = overrides / path.name
         data = path.read_bytes()
         version.update(name.encode() + b"\0" + hashlib.sha256(data).digest())
-        tables[name] = _read(path, data, columns)
+        tables[name] = read_table(path, data, columns)
     return Organisations(tables, version.hexdigest())
 
 
-def _read(path: Path, data: bytes, columns: Mapping[str, pa.DataType]) -> pa.Table:
+def read_table(path: Path, data: bytes, columns: Mapping[str, pa.DataType]) -> pa.Table:
+    """The bytes of a reference table. ConfigFault, naming `path`, where it does not read or has other columns."""
     try:
         table = csv.read_csv(
             pa.BufferReader(data),
@@ -275,13 +280,20 @@ def _contradictions() -> dict[str, str]:
             SELECT {code} FROM {table} AS link ANTI JOIN chis_units AS unit
             ON link.chis_code = unit.chis_code AND link.valid_from >= unit.valid_from
             AND coalesce(link.valid_to, DATE '9999-12-31') <= coalesce(unit.valid_to, DATE '9999-12-31')"""
-        found[f"{table}.csv: two units for one code on one day"] = f"""
-            SELECT {code} FROM {table}
-            QUALIFY valid_from <= lag(coalesce(valid_to, DATE '9999-12-31')) OVER (PARTITION BY {code} ORDER BY valid_from)"""
+        found[f"{table}.csv: two units for one code on one day"] = _twice(table, code)
     found["bank_holidays.csv: a row without a day, or a day that is there twice"] = """
         SELECT day FROM bank_holidays GROUP BY day HAVING count(*) > 1 OR day IS NULL"""
+    found["lower_to_upper_tier.csv: two authorities for one place on one day"] = _twice(
+        "lower_to_upper_tier", "lower_tier_gss_code"
+    )
     found["chis_units.csv: a unit that is there twice"] = "SELECT chis_code FROM chis_units GROUP BY ALL HAVING count(*) > 1"
     return found
+
+
+def _twice(table: str, code: str) -> str:
+    return f"""
+        SELECT {code} FROM {table}
+        QUALIFY valid_from <= lag(coalesce(valid_to, DATE '9999-12-31')) OVER (PARTITION BY {code} ORDER BY valid_from)"""
 
 
 def _hold_together(tables: Mapping[str, pa.Table]) -> None:

@@ -108,7 +108,8 @@ class Would(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits for a person (BRAKE, RESET, CONFLICT), for another file (GAP), or behind a conflict (PARTNER_HELD).
+    """What waits for a person (BRAKE, RESET, CONFLICT), for another file (GAP), behind a conflict (PARTNER_HELD), or for the
+    trace service (DEMOGRAPHICS).
 
     `would` is None for a conflict, which changes no plan by itself.
     """

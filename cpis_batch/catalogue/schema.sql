@@ -124,7 +124,7 @@ CREATE TABLE holds (
     id INTEGER PRIMARY KEY,
     arrival_id INTEGER NOT NULL REFERENCES arrivals (id),
     partner TEXT NOT NULL,
-    reason TEXT NOT NULL CHECK (reason IN ('BRAKE', 'GAP', 'RESET', 'CONFLICT', 'PARTNER_HELD')),
+    reason TEXT NOT NULL CHECK (reason IN ('BRAKE', 'GAP', 'RESET', 'CONFLICT', 'PARTNER_HELD', 'DEMOGRAPHICS')),
     detail TEXT NOT NULL,
     made_at TEXT NOT NULL,
     would TEXT, -- what a release would do, as JSON (records.Would), as things stood when it was held

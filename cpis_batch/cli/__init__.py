@@ -29,6 +29,7 @@ _COMMANDS = {
     "holds": ("holds", "What is held, why, and the decision on it."),
     "ledger": ("ledger", "Where every plan, row and file of a night went; whether it adds up."),
     "register": ("register", "Look into the register, verify it, rebuild it."),
+    "reference": ("reference", "Authorities, practices, places and CHIS units: check, rehearse, import."),
     "audit": ("audit", "The log of commits, answers and commands: verify it, show it."),
     "retention": ("retention", "What is past its time, and erasing it."),
     "keys": ("keys", "Make, list, import and check keys."),

@@ -4,6 +4,9 @@ No place is told of a sensitive record (FAULTS F49), of a number that is inactiv
 number under which any authority holds details that the trace did not confirm: that child may be another than the one of the
 record, and goes by the sending authority, which tells nothing of anybody. Details not yet traced harm no place: a name that
 is spelt anew does not send a child to another unit for a night.
+
+A death counts of everybody under the number, but where some authority's details are not confirmed: that child may be another,
+and lives for all we know.
 """
 
 from __future__ import annotations
@@ -25,11 +28,11 @@ def places(persons: pa.Table, active: pa.Table) -> pa.Table:
     return query(
         f"""
         SELECT nhs_number, CASE WHEN may THEN place.practice END AS practice_code,
-            CASE WHEN may THEN place.residence END AS residence_code, sensitive
+            CASE WHEN may THEN place.residence END AS residence_code, sensitive, died AND NOT unconfirmed AS deceased
         FROM (
-            SELECT nhs_number, bool_or(sensitive) AS sensitive,
-                NOT bool_or(sensitive OR coalesce(inactive = '{Inactive.NO_REPLACEMENT}', false)
-                    OR held.identity IS NOT NULL AND coalesce(outcome IN ({_UNCONFIRMED}), false)) AS may,
+            SELECT nhs_number, bool_or(sensitive) AS sensitive, bool_or(date_of_death IS NOT NULL) AS died,
+                bool_or(held.identity IS NOT NULL AND coalesce(outcome IN ({_UNCONFIRMED}), false)) AS unconfirmed,
+                NOT unconfirmed AND NOT bool_or(sensitive OR coalesce(inactive = '{Inactive.NO_REPLACEMENT}', false)) AS may,
                 arg_max({{'practice': practice_code, 'residence': residence_code}}, (traced_on, persons.identity))
                     FILTER (practice_code IS NOT NULL OR residence_code IS NOT NULL) AS place
             FROM persons LEFT JOIN held USING (nhs_number, identity)

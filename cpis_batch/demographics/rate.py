@@ -55,7 +55,15 @@ _OF_OUTCOME = {
     RecordOutcome.OTHER: "This number is inactive and has none in its place. Do not look for one; see the notification that you"
     " were sent.",
 }
-_DEATH = "PDS has a date of death. Do not contact the family before you have checked it; then end the plan."
+DEATH = "PDS has a date of death. Do not contact the family before you have checked it; then end the plan."
+
+# outcome, check (null: none failed) and `text`, what to look at; an outcome that is not in it asks for nothing.
+WHAT_TO_CHECK = pa.Table.from_pylist(
+    [
+        *({"outcome": str(outcome), "check": None, "text": text} for outcome, text in _OF_OUTCOME.items()),
+        *({"outcome": str(RecordOutcome.NOT_VERIFIED), "check": str(check), "text": WORDS[check]} for check in Check),
+    ]
+)
 
 
 def rates(standing: pa.Table, before: pa.Table, *, on: date) -> pa.Table:
@@ -81,10 +89,6 @@ def rates(standing: pa.Table, before: pa.Table, *, on: date) -> pa.Table:
 
 def to_check(standing: pa.Table) -> pa.Table:
     """TO_CHECK of all authorities, by authority and number: who did not match and what to look at, and who is reported dead."""
-    words = [
-        *({"outcome": str(outcome), "check": None, "text": text} for outcome, text in _OF_OUTCOME.items()),
-        *({"outcome": str(RecordOutcome.NOT_VERIFIED), "check": str(check), "text": WORDS[check]} for check in Check),
-    ]
     return query(
         """
         SELECT la_code, nhs_number, child_id, standing.outcome, standing."check", NULL AS date_of_death,
@@ -94,6 +98,6 @@ def to_check(standing: pa.Table) -> pa.Table:
         SELECT la_code, nhs_number, child_id, outcome, NULL, date_of_death, $death FROM standing WHERE date_of_death IS NOT NULL
         ORDER BY la_code, nhs_number, child_id, what_to_check
         """,
-        {"standing": standing, "words": pa.Table.from_pylist(words)},
-        {"death": _DEATH},
+        {"standing": standing, "words": WHAT_TO_CHECK},
+        {"death": DEATH},
     ).cast(TO_CHECK)

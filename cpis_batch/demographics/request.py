@@ -1,8 +1,8 @@
 """Whom to ask PDS about tonight, and the request file that asks (specs/trace-request/1.0).
 
 Asked about is whoever has an active plan and no current trace: an identity that is new or amended, one whose trace is older
-than the set time, a baby whose trace was postponed and who is six weeks old. Nobody is asked about twice while a question
-is open, and never again once a number is inactive with none in its place (FAULTS F48).
+than the set time (than a week where it reports a death), a baby whose trace was postponed and who is six weeks old. Nobody is
+asked about twice while a question is open, and never again once a number is inactive with none in its place (FAULTS F48).
 
 A reference names one question for ever, by sequence and time of its file and by its row: after a backup was restored
 sequences come again, and a late answer must not then be to another person's question. Rows stand in the order of the
@@ -27,6 +27,7 @@ from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import Environment, Inactive, NhsNumberStatus
 
 FORMAT, VERSION = "CPIS-TRACE-REQUEST", "1.0"
+DEATH_DAYS = 7  # a death is asked about again so soon: a child recorded dead in error is on no list to contact
 POSTPONED_DAYS = 42  # a trace of a baby may be postponed for six weeks (NHS number status 08)
 
 
@@ -36,6 +37,7 @@ class Why(StrEnum):
     NEW = "NEW"
     AMENDED = "AMENDED"  # another identity of the number is traced
     OLD = "OLD"  # the trace is older than the set time
+    DEATH = "DEATH"  # a death was reported a week ago: is it still?
     SIX_WEEKS = "SIX_WEEKS"  # it was postponed until now
 
 
@@ -77,6 +79,7 @@ def wanted(active: pa.Table, persons: pa.Table, questions: pa.Table, *, on: date
             WHEN traced.identity IS NULL AND held.nhs_number IN (SELECT nhs_number FROM persons) THEN '{Why.AMENDED}'
             WHEN traced.identity IS NULL THEN '{Why.NEW}'
             WHEN traced.traced_on + $current_days <= $on THEN '{Why.OLD}'
+            WHEN traced.date_of_death IS NOT NULL AND traced.traced_on + {DEATH_DAYS} <= $on THEN '{Why.DEATH}'
             WHEN traced.status = '{NhsNumberStatus.POSTPONED}' AND held.date_of_birth + {POSTPONED_DAYS} <= $on
             THEN '{Why.SIX_WEEKS}' END AS why
         FROM held

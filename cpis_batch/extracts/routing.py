@@ -2,7 +2,8 @@
 
 A child belongs to the unit of the registered GP practice; failing that, of the residence; failing that, of the sending
 authority. Under the policy `all` the plan goes to every unit that one of these three leads to, once each. Sensitive persons
-are routed by the sending authority alone: it tells nothing of where they are.
+are routed by the sending authority alone: it tells nothing of where they are. A person whom the trace reports dead is on nobody's
+list to contact (FAULTS F52): the plan stands, goes to no unit, and is listed until the authority has ended it.
 
 Rows that still come under the code of an abolished authority follow that code's own row in `la_chis` if there is one on
 that date, else the authorities that took over, if these all have the same unit.
@@ -25,13 +26,14 @@ from cpis_batch.errors import Bug
 from cpis_batch.vocabulary import RoutingBasis
 
 # What is known of a person's places, a row a person at most: ODS code of the GP practice, GSS code of the district or
-# authority of residence, and whether the record is sensitive (S-flagged).
+# authority of residence, whether the record is sensitive (S-flagged), and whether it has a date of death.
 PERSONS = pa.schema(
     [
         pa.field("nhs_number", pa.string(), nullable=False),
         pa.field("practice_code", pa.string()),
         pa.field("residence_code", pa.string()),
         pa.field("sensitive", pa.bool_(), nullable=False),
+        pa.field("deceased", pa.bool_(), nullable=False),
     ]
 )
 
@@ -55,6 +57,7 @@ class Unroutable(StrEnum):
     LA_NOT_YET = "LA_NOT_YET"  # it does not exist yet on that date
     LA_HAS_NO_UNIT = "LA_HAS_NO_UNIT"  # neither it nor a successor is served by a unit on that date
     SUCCESSORS_DIFFER = "SUCCESSORS_DIFFER"  # it is abolished, and those that took over have different units
+    DECEASED = "DECEASED"  # PDS has a date of death: nobody is to be contacted before the authority has looked
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +108,19 @@ LEFT JOIN served AS own ON own.la_gss_code = authority.gss_code
 LEFT JOIN inherited ON inherited.la_code = authority.gss_code
 """
 
-_PLACED = """
+_PLACED = f"""
 SELECT plan.la_code, plan.nhs_number, plan.plan_type, plan.start_date, plan.date_of_birth,
-       practices.chis_code AS by_practice, residences.chis_code AS by_residence, las.chis_code AS by_la, las.reason
-FROM plans AS plan
-LEFT JOIN persons ON persons.nhs_number = plan.nhs_number AND NOT persons.sensitive
-LEFT JOIN practices ON practices.practice_code = persons.practice_code
-LEFT JOIN residences ON residences.residence_code = persons.residence_code
-LEFT JOIN las ON las.la_code = plan.la_code
+       CASE WHEN NOT dead THEN practices.chis_code END AS by_practice,
+       CASE WHEN NOT dead THEN residences.chis_code END AS by_residence,
+       CASE WHEN NOT dead THEN las.chis_code END AS by_la,
+       CASE WHEN dead THEN '{Unroutable.DECEASED}' ELSE las.reason END AS reason
+FROM (SELECT plans.*, coalesce(deceased, false) AS dead,
+             CASE WHEN NOT sensitive THEN practice_code END AS practice_code,
+             CASE WHEN NOT sensitive THEN residence_code END AS residence_code
+      FROM plans LEFT JOIN persons USING (nhs_number)) AS plan
+LEFT JOIN practices USING (practice_code)
+LEFT JOIN residences USING (residence_code)
+LEFT JOIN las USING (la_code)
 """
 
 _COLUMNS = "la_code, nhs_number, plan_type, start_date, date_of_birth"
@@ -149,7 +157,7 @@ def route(
 
     Bug where a table says two things of one code or person on that date: a plan would go to two units.
     """
-    las = query(_LA_UNITS, {"local_authorities": reference.local_authorities, "la_chis": reference.la_chis}, {"on": on})
+    las = units_of_authorities(reference, on)
     practices = _standing(reference.practice_chis, "practice_code", on)
     residences = _standing(reference.residence_chis, "residence_code", on)
     _once(las, "la_code")
@@ -160,6 +168,11 @@ def route(
     placed = query(_PLACED, tables)
     rows = query(_FIRST if policy == "first" else _ALL, {"placed": placed})
     return Routed(rows.cast(ROUTED), query(_NOWHERE, {"placed": placed}).cast(UNROUTABLE))
+
+
+def units_of_authorities(reference: Reference, on: date) -> pa.Table:
+    """la_code, chis_code (null where no unit is found) and reason (Unroutable, where it is) of every authority there ever was."""
+    return query(_LA_UNITS, {"local_authorities": reference.local_authorities, "la_chis": reference.la_chis}, {"on": on})
 
 
 def _standing(table: pa.Table, code: str, on: date) -> pa.Table:

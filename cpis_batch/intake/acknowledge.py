@@ -1,4 +1,5 @@
-"""The answer to one file: what happened in a sentence, counts, every fault, every row's outcome, what is missing.
+"""The answer to one file: what happened in a sentence, counts, every fault, every row's outcome, how it stands with the trace,
+what is missing.
 
 Pure: values and tables in, bytes out. Three forms of one content (specs/acknowledgement/1.0): CSV and JSON for
 programs, a page for people, in one zip that is sealed to the sender. Rows are named by line and by the LA's own child
@@ -10,7 +11,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from cpis_batch import csv_text, engine, pages
 from cpis_batch.audit.entry import Head
 from cpis_batch.audit.witness import WITNESS
 from cpis_batch.business_time import text_of
+from cpis_batch.demographics.rate import LINE
 from cpis_batch.register.schema import CHANGES
 from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, MessageType, Severity
@@ -46,6 +48,18 @@ OUTCOMES = pa.schema(
         pa.field("line", pa.int32(), nullable=False),
         pa.field("child_id", pa.string()),
         pa.field("outcome", pa.string(), nullable=False),
+        pa.field("loaded", pa.bool_(), nullable=False),
+        pa.field("nhs_number_status", pa.string()),
+        pa.field("provisional", pa.bool_(), nullable=False),
+    ]
+)
+TO_CHECK = pa.schema(
+    [
+        pa.field("line", pa.int32(), nullable=False),
+        pa.field("child_id", pa.string(), nullable=False),
+        pa.field("outcome", pa.string(), nullable=False),
+        pa.field("check", pa.string()),
+        pa.field("what_to_check", pa.string(), nullable=False),
     ]
 )
 MISSING = pa.schema(
@@ -64,6 +78,18 @@ class Notice(msgspec.Struct, frozen=True):
     code: str
     text: str
     cure: str = ""
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """How well the authority's people match PDS (rate.RATES), as last counted. `rate` and `change` in hundredths of a percent."""
+
+    counted_on: date
+    people: int
+    answered: int
+    matched: int
+    rate: int | None
+    below_line: bool
+    change: int | None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,13 +113,17 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: pa.Table = OUTCOMES.empty_table()
     changes: pa.Table = CHANGES.empty_table()
     missing: pa.Table = MISSING.empty_table()
+    match: Match | None = None  # None before the first trace
+    to_check: pa.Table = TO_CHECK.empty_table()
     notices: tuple[Notice, ...] = ()
     holds: tuple[str, ...] = ()
 
 
 def counts(answer: Answer) -> dict[str, int]:
-    """The counts of an answer: rows, by outcome, rows warned, changes by kind, missing. Never capped."""
+    """The counts of an answer: rows, by outcome, loaded, provisional, warned, changes by kind, missing. Never capped."""
     found = {"rows": answer.outcomes.num_rows}
+    for name in ("loaded", "provisional"):
+        found[f"rows_{name}"] = pc.sum(answer.outcomes[name]).as_py() or 0
     for value in answer.outcomes["outcome"].value_counts().to_pylist():
         found[value["values"]] = value["counts"]
     warned = answer.faults.filter(pc.equal(answer.faults["severity"], Severity.WARNING))
@@ -106,7 +136,7 @@ def counts(answer: Answer) -> dict[str, int]:
 
 def sentence(answer: Answer, tally: Mapping[str, int]) -> str:
     """What happened, in one or two plain sentences."""
-    loaded, rejected = tally.get("CPR06", 0), tally["rows"] - tally.get("CPR06", 0)
+    loaded, rejected = tally["rows_loaded"], tally["rows"] - tally["rows_loaded"]
     match answer.state, answer.outcome:
         case FileState.HELD, _:
             return "We have this file and have not used it yet. Nothing has changed. " + " ".join(answer.holds)
@@ -160,6 +190,8 @@ def _to_json(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> byt
         "records": answer.outcomes.to_pylist(),
         "changes": _told(changes),
         "missing": _told(answer.missing),
+        "match": answer.match,
+        "to_check": answer.to_check.to_pylist(),
         "audit": answer.audit,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
@@ -190,6 +222,7 @@ def _to_csv(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> byte
         *({"kind": "COUNT", "code": name, "count": number} for name, number in tally.items()),
         *(dict[str, object](kind="NOTICE", code=one.code, text=one.text, cure=one.cure) for one in answer.notices),
         *(dict[str, object](kind="HOLD", text=reason) for reason in answer.holds),
+        *_match_statements(answer.match),
         {"kind": "AUDIT", "code": str(answer.audit), "text": WITNESS},
     ]
     return csv_text.to_csv(
@@ -200,9 +233,30 @@ def _to_csv(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> byte
                 _statements(answer.outcomes, "RECORD"),
                 _statements(changes.rename_columns({"change": "code"}), "CHANGE"),
                 _statements(missing.append_column("text", since), "MISSING"),
+                _statements(answer.to_check.rename_columns({"check": "code", "what_to_check": "text"}), "TO_CHECK"),
             ]
         )
     )
+
+
+def _match_statements(match: Match | None) -> list[dict[str, object]]:
+    """The match rate as counts, of which those that nobody can tell yet are left out."""
+    if match is None:
+        return []
+    counted = ("people", "answered", "matched", "rate", "change")
+    found: list[dict[str, object]] = [
+        {"kind": "MATCH", "code": name, "count": number} for name in counted if (number := getattr(match, name)) is not None
+    ]
+    return [{"kind": "MATCH", "code": "counted_on", "text": f"{match.counted_on}: {match_sentence(match)}"}, *found]
+
+
+def match_sentence(match: Match) -> str:
+    """The rate against the line, and where it is going."""
+    if match.rate is None:
+        return "None of your people has been answered for yet."
+    trend = f" {abs(match.change) / 100:.2f} points {'up' if match.change > 0 else 'down'} in four weeks." if match.change else ""
+    side = "below" if match.below_line else "not below"
+    return f"{match.rate / 100:.2f}% of those answered for match PDS, {side} the line of {LINE}%.{trend}"
 
 
 def _columns() -> tuple[str, ...]:
@@ -230,6 +284,9 @@ def _to_page(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> byt
         changes_in_all=changes.num_rows,
         missing=_told(answer.missing.slice(0, _ROWS_SHOWN)),
         missing_in_all=answer.missing.num_rows,
+        match=match_sentence(answer.match) if answer.match else None,
+        to_check=_told(answer.to_check.slice(0, _ROWS_SHOWN)),
+        to_check_in_all=answer.to_check.num_rows,
         lines_shown=_LINES_SHOWN,
         witness=WITNESS,
     )

@@ -7,7 +7,9 @@ import hashlib
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cpis_batch.demographics import rate
 from cpis_batch.engine import query
+from cpis_batch.errors import Bug
 from cpis_batch.intake import acknowledge, findings
 from cpis_batch.intake.acknowledge import Notice
 from cpis_batch.intake.check import Verdict
@@ -93,15 +95,53 @@ def rows_warned(verdict: Verdict) -> int:
     return int(pc.count_distinct(warned["line"]).as_py())
 
 
-def row_outcomes(state: FileState, verdict: Verdict | None) -> pa.Table:
-    """Every row's outcome (acknowledge.OUTCOMES): as checked where the file was merged, else not loaded.
+def row_outcomes(state: FileState, verdict: Verdict | None, standing: pa.Table | None = None) -> pa.Table:
+    """Every row's outcome (acknowledge.OUTCOMES): not loaded, unless the file was merged; then as checked, and of those let in as
+    they stand with the trace (standing.ROWS of this file; None: not known).
 
     None for a held file, which has no final word yet, nor for a duplicate, whose rows the first answer speaks of.
     """
     if verdict is None or state in (FileState.HELD, FileState.DUPLICATE):
         return acknowledge.OUTCOMES.empty_table()
-    if state is FileState.MERGED:
-        return verdict.outcomes.cast(acknowledge.OUTCOMES)
-    refused = pa.array([RecordOutcome.OTHER.value] * verdict.outcomes.num_rows, pa.string())
-    place = verdict.outcomes.column_names.index("outcome")
-    return verdict.outcomes.set_column(place, "outcome", refused).cast(acknowledge.OUTCOMES)
+    rows = verdict.outcomes.combine_chunks()
+    outcome, status, provisional = (
+        rows["outcome"].combine_chunks(),
+        pa.nulls(rows.num_rows, pa.string()),
+        pa.repeat(False, rows.num_rows),
+    )
+    loaded = pc.equal(outcome, str(RecordOutcome.LOADED))
+    if state is not FileState.MERGED:
+        outcome, loaded = pa.repeat(str(RecordOutcome.OTHER), rows.num_rows), provisional
+    elif standing is not None:
+        if not standing["line"].combine_chunks().equals(verdict.accepted["line"].combine_chunks()):
+            raise Bug("The trace was looked up for other rows than those that are loaded.", "Report it with the run's log.")
+        outcome, status, provisional = (
+            pc.replace_with_mask(column, loaded, standing[name].combine_chunks())
+            for name, column in (("outcome", outcome), ("status", status), ("provisional", provisional))
+        )
+    told = (rows["line"], rows["child_id"], outcome, loaded, status, provisional)
+    return pa.table(dict(zip(acknowledge.OUTCOMES.names, told, strict=True))).cast(acknowledge.OUTCOMES)
+
+
+def to_check(verdict: Verdict, standing: pa.Table) -> pa.Table:
+    """What the sender is to look at (acknowledge.TO_CHECK): loaded rows, of plans not over, that do not match PDS.
+
+    `standing` is standing.ROWS of this file.
+    """
+    odd = standing.filter(
+        pc.and_not(pc.or_(standing["deceased"], pc.not_equal(standing["outcome"], str(RecordOutcome.LOADED))), standing["over"])
+    )
+    if not odd.num_rows:
+        return acknowledge.TO_CHECK.empty_table()
+    return query(
+        """
+        SELECT line, child_id, odd.outcome, odd."check", words.text AS what_to_check
+        FROM odd JOIN accepted USING (line)
+        JOIN words ON words.outcome = odd.outcome AND words."check" IS NOT DISTINCT FROM odd."check"
+        UNION ALL
+        SELECT line, child_id, outcome, NULL, $death FROM odd JOIN accepted USING (line) WHERE deceased
+        ORDER BY line, what_to_check
+        """,
+        {"odd": odd, "accepted": verdict.accepted, "words": rate.WHAT_TO_CHECK},
+        {"death": rate.DEATH},
+    ).cast(acknowledge.TO_CHECK)

@@ -25,7 +25,7 @@ from cpis_batch.intake.file_facts import Header
 from cpis_batch.intake.lines import Refused
 from cpis_batch.intake.read import Reading
 from cpis_batch.intake.records import Records
-from cpis_batch.intake.rules import ACROSS_RULES, BY_CODE, ROW_RULES, across, columns
+from cpis_batch.intake.rules import ACROSS_RULES, BY_CODE, ROW_RULES, across, columns, nhs_number
 from cpis_batch.register.schema import ACCEPTED
 from cpis_batch.vocabulary import FileOutcome, PlanType, RecordOutcome, Severity
 
@@ -157,7 +157,7 @@ def _judged(
         zip(
             together.apart(loads.select(ACCEPTED.names).cast(ACCEPTED).combine_chunks()),
             together.apart(told),
-            together.apart(_outcomes(rows, loads)),
+            together.apart(_outcomes(rows, loads, told)),
             [_rejected(mine) for mine in together.apart(rows.filter(pa.array(~_stand_in(loads, rows))))],
             strict=True,
         )
@@ -216,8 +216,11 @@ def _without_errors(rows: pa.Table, found: pa.Table) -> pa.Table:
     return rows.filter(pa.array(~_stand_in(errors, rows))) if errors.num_rows else rows
 
 
-def _outcomes(rows: pa.Table, loads: pa.Table) -> pa.Table:
+def _outcomes(rows: pa.Table, loads: pa.Table, told: pa.Table) -> pa.Table:
     outcome = pc.if_else(pa.array(_stand_in(loads, rows)), str(RecordOutcome.LOADED), str(RecordOutcome.OTHER))
+    old_style = told.filter(pc.equal(told["code"], nhs_number.OLD_STYLE))
+    if old_style.num_rows:
+        outcome = pc.if_else(pa.array(_stand_in(old_style, rows)), str(RecordOutcome.OLD_STYLE_NUMBER), outcome)
     return rows.select(["line", "child_id"]).append_column("outcome", outcome).cast(OUTCOMES)
 
 

@@ -88,6 +88,21 @@ PAST_RETENTION = Finding(
     "This plan ended longer ago than plans are kept, so we did not take it in.",
     "Nothing needs doing. Leave such plans out.",
 )
+DEMOGRAPHICS_UNAVAILABLE = Finding(
+    "CPB-925",
+    "The service that traces NHS numbers does not answer, and files wait for it.",
+    "You need do nothing: your file is kept whole, and is used when the service answers again.",
+)
+TRACE_SILENT = Finding(
+    "CPB-926",
+    "The service that traces NHS numbers does not answer at present.",
+    "You need do nothing: your rows are loaded and shown. Those not traced yet are provisional until it answers.",
+)
+STANDING_UNKNOWN = Finding(
+    "CPB-927",
+    "We could not look up how your rows stand with the trace.",
+    "You need do nothing: your rows are judged by their other faults alone, and the trace goes its way.",
+)
 
 OF_REFUSAL = {
     Refusal.UNREADABLE: UNREADABLE,
@@ -98,4 +113,5 @@ OF_REFUSAL = {
 ALL = (
     UNREADABLE, UNSIGNED, NOT_YOUR_KEY, BAD_SIGNATURE, REPEATED_SEQUENCE, STALE, GAP, HEARTBEAT, RESET, DECIDED_AGAINST,
     KEY_EXPIRES, PREVIOUS_HUB_KEY, ALREADY_HERE, BRAKE, PARTNER_HELD, DELETE_UNKNOWN, PAST_RETENTION,
+    DEMOGRAPHICS_UNAVAILABLE, TRACE_SILENT, STANDING_UNKNOWN,
 )  # fmt: skip

@@ -42,8 +42,9 @@ from cpis_batch.register import store as parts
 from cpis_batch.register import view
 from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import PartStore
-from cpis_batch.runs import lock, log
+from cpis_batch.runs import lock, log, trace_service
 from cpis_batch.runs.task import Keys, Rehearsed
+from cpis_batch.runs.trace_service import TraceService
 from cpis_batch.runs.worker import start_worker
 
 _GOODBYE_SECONDS = 5.0  # for workers that have nothing to do any more; they take some 20 ms
@@ -98,6 +99,11 @@ class Hub:
         Asked of the whole catalogue once a run: it takes 0.3 s for each year of nights (measured).
         """
         return imbalance(self.catalogue)
+
+    @property
+    def trace(self) -> TraceService:
+        """What is known of the trace service and from it, by the last commit."""
+        return trace_service.known(self.catalogue, self.partners, self.settings.demographics, self.business_date)
 
     def hold_to_the_ledger(self) -> None:
         """Stop what would send anything while the ledger does not balance (DESIGN, rule 4). Bug, with where to look."""
@@ -266,6 +272,7 @@ def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = Fa
             business_date=hub.business_date,
             now=hub.now,
             audit=hub.audit,
+            trace=hub.trace,
         )
         keys = Keys(master=hub.master.key, signer=current.secret, current_hub=current.fingerprint, gpg_home=opener.path)
         count = min(worker_count(hub), tasks)

@@ -16,13 +16,17 @@ from functools import lru_cache
 from math import ceil
 from typing import Any
 
+import msgspec
+
 from cpis_batch import partners
 from cpis_batch.catalogue.records import Arrival, ChangeCount, CommitHead, Hold, Waiting
 from cpis_batch.delivery import outbox
+from cpis_batch.demographics.rate import RATES
+from cpis_batch.engine import query
 from cpis_batch.envelope.certificates import inspect
-from cpis_batch.errors import ConfigFault, Exit
+from cpis_batch.errors import ConfigFault, Exit, StateFault
 from cpis_batch.intake import findings, names
-from cpis_batch.intake.acknowledge import Notice
+from cpis_batch.intake.acknowledge import Match, Notice
 from cpis_batch.intake.collect import Collected, Trouble, inbound
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.runs.exchange import Round, Servers
@@ -220,19 +224,34 @@ def _tasks(hub: Hub, files: list[Collected], decisions: dict[int, Hold]) -> list
     for hold in hub.catalogue.holds():
         open_holds.setdefault(hold.partner, []).append(decisions.get(hold.id, hold))
     states = {version.la_code: version for version in hub.catalogue.las()}
+    waits = hub.trace.keeps_waiting
+    freed = {hold.partner for holds in open_holds.values() for hold in holds if hold.reason == "DEMOGRAPHICS" and not waits}
+    matches = _matches(hub)
     due = {code for code, version in states.items() if version.next_age_out and version.next_age_out <= hub.business_date}
     decided = {hold.partner for hold in decisions.values()}
     return [
-        _task(hub, hub.partners[code], tuple(new.get(code, ())), open_holds.get(code, []))
-        for code in sorted(new.keys() | due | decided)
+        _task(hub, hub.partners[code], tuple(new.get(code, ())), open_holds.get(code, []), code in freed, matches.get(code))
+        for code in sorted(new.keys() | due | decided | freed)
         if code in hub.partners
     ]
 
 
-def _task(hub: Hub, partner: Partner, new: tuple[Candidate, ...], holds: list[Hold]) -> LaTask:
+def _matches(hub: Hub) -> dict[str, Match]:
+    """The newest match rate of each LA, for its answers. None of any where the table cannot be read: the trace tells of that."""
+    part = {one.name: one.part for one in hub.catalogue.trace_parts()}.get("RATES")
+    try:
+        rates = hub.store.read(part) if part else RATES.empty_table()
+    except StateFault:
+        return {}
+    newest = query("SELECT * FROM rates QUALIFY counted_on = max(counted_on) OVER (PARTITION BY la_code)", {"rates": rates})
+    return {row["la_code"]: msgspec.convert(row, Match) for row in newest.to_pylist()}
+
+
+def _task(hub: Hub, partner: Partner, new: tuple[Candidate, ...], holds: list[Hold], freed: bool, match: Match | None) -> LaTask:
     held = {arrival.id: arrival for arrival in hub.catalogue.arrivals("partner = ? AND state = 'HELD'", (partner.code,))}
-    # What is held is looked at again with another file or a decision. A birthday alone asks nothing of it, and no certificate.
-    files_looked_at = bool(new) or any(hold.decision is not None for hold in holds)
+    # What is held is looked at again with another file, with a decision, or when it need not wait for the trace service any more
+    # (`freed`). A birthday alone asks nothing of it, and no certificate.
+    files_looked_at = bool(new) or freed or any(hold.decision is not None for hold in holds)
     again = tuple(_again(hub, held[hold.arrival_id], hold) for hold in holds if files_looked_at and hold.arrival_id in held)
     conflicts = [hold for hold in holds if hold.reason == "CONFLICT"]
     certificates = certificates_of(hub, partner)
@@ -253,6 +272,7 @@ def _task(hub: Hub, partner: Partner, new: tuple[Candidate, ...], holds: list[Ho
         conflict_open=any(hold.decision is None for hold in conflicts),
         decided=tuple(hold for hold in conflicts if hold.decision is not None),
         notices=_key_notices(hub, certificates),
+        match=match,
     )
 
 

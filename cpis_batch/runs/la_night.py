@@ -34,6 +34,9 @@ from cpis_batch.runs import la_part
 from cpis_batch.runs.task import Candidate, Keys, LaResult, LaTask, Rehearsed
 from cpis_batch.vocabulary import Change, FileOutcome, FileState
 
+_BY_A_FILE = "settled by a later file"
+_SETTLED_BY = {"DEMOGRAPHICS": "files wait for the trace service no longer"}
+
 
 @dataclass(frozen=True, slots=True)
 class Readable:
@@ -45,6 +48,7 @@ class Readable:
     content: str
     notices: tuple[Notice, ...]
     signer: str
+    standing: pa.Table | None  # of its accepted rows (standing.ROWS); None where the tables of the trace cannot be read
 
 
 class Evening:
@@ -81,10 +85,10 @@ class Evening:
             if opened := self.open_one(candidate):
                 self.opened.append((candidate, opened))
 
-    def run(self, verdicts: Sequence[Verdict]) -> LaResult:
-        """Settle what was opened by the verdicts on it, let who is 18 age out, write the parts that changed."""
-        judged = zip(self.opened, verdicts, strict=True)
-        readable = [found for (candidate, opened), verdict in judged if (found := self.readable(candidate, opened, verdict))]
+    def run(self, judged: Sequence[tuple[Verdict, pa.Table | None]]) -> LaResult:
+        """Settle what was opened by the verdict and the standing of each, let who is 18 age out, write the parts that changed."""
+        known = ((*file, *said) for file, said in zip(self.opened, judged, strict=True))
+        readable = [found for one in known if (found := self.readable(*one))]
         for found in sorted(readable, key=lambda one: (one.header.sequence, one.header.extracted_at)):
             self.settle(found)
         for found, reason, words in self.on_hold:
@@ -116,7 +120,7 @@ class Evening:
             return None
         return opened
 
-    def readable(self, candidate: Candidate, opened: Opened, verdict: Verdict) -> Readable | None:
+    def readable(self, candidate: Candidate, opened: Opened, verdict: Verdict, standing: pa.Table | None) -> Readable | None:
         """What can be given its place; None where the rules, or a person, have settled the file."""
         if candidate.hold and candidate.hold.decision == "REFUSED":
             self.finish(
@@ -133,7 +137,7 @@ class Evening:
             self.finish(candidate, FileState.REFUSED, verdict.file_outcome, None, verdict=verdict, signer=opened.signer)
             return None
         content, notices = answering.content_digest(opened.plaintext), self.key_notices(opened)
-        return Readable(candidate, verdict, header, content, notices, opened.signer)
+        return Readable(candidate, verdict, header, content, notices, opened.signer, standing)
 
     def digests(self) -> set[str]:
         """The digests of all files that were merged."""
@@ -186,6 +190,8 @@ class Evening:
             self.on_hold.append((found, "GAP", (findings.GAP.cause,)))
         elif placed is Placement.HELD_RESET and "RESET" not in waived:
             self.on_hold.append((found, "RESET", (findings.RESET.cause,)))
+        elif self.common.trace.keeps_waiting and "DEMOGRAPHICS" not in waived:
+            self.on_hold.append((found, "DEMOGRAPHICS", (findings.DEMOGRAPHICS_UNAVAILABLE.cause,)))
         else:
             self.take(found, placed, brake="BRAKE" not in waived)
 
@@ -213,6 +219,12 @@ class Evening:
             notices.append(answering.notice(findings.GAP))
         if version and found.content == version.last_content:
             notices.append(answering.notice(findings.HEARTBEAT))
+        if self.common.trace.silent_since:
+            silent = findings.TRACE_SILENT
+            text = f"{silent.cause} It was asked on {self.common.trace.silent_since} and has sent nothing since."
+            notices.append(Notice(silent.code, text, silent.cure))
+        if found.standing is None:
+            notices.append(answering.notice(findings.STANDING_UNKNOWN))
         self.apply(merged)
         epoch = version.epoch if version else 1
         if placed is Placement.HELD_RESET:
@@ -294,7 +306,7 @@ class Evening:
         passed_over: pa.Table | None = None,
     ) -> None:
         """Give a file its terminal state and its one acknowledgement."""
-        verdict = found.verdict if found else verdict
+        verdict, standing = (found.verdict, found.standing) if found else (verdict, None)
         signer = found.signer if found else signer
         arrival = self.described(candidate, state, outcome, finding, verdict, signer, epoch)
         (self.result.settled if candidate.hold else self.result.arrivals).append(arrival)
@@ -303,7 +315,7 @@ class Evening:
             self.result.decided.append(decided)
         if notices is None:
             notices = found.notices if found else self.task.notices
-        self.answer(candidate, arrival, finding, verdict, changes=changes, notices=notices, passed_over=passed_over)
+        self.answer(candidate, arrival, finding, verdict, standing, changes=changes, notices=notices, passed_over=passed_over)
 
     def described(
         self,
@@ -349,6 +361,7 @@ class Evening:
         arrival: Arrival,
         finding: Finding | None,
         verdict: Verdict | None,
+        standing: pa.Table | None = None,
         *,
         changes: pa.Table | None = None,
         notices: tuple[Notice, ...] = (),
@@ -357,7 +370,7 @@ class Evening:
         passed_over: pa.Table | None = None,
     ) -> None:
         """Render, seal to the LA, make durable in the outbox."""
-        final = arrival.file_outcome is not None
+        final, merged = arrival.file_outcome is not None, arrival.state is FileState.MERGED
         label = f"{arrival.sequence:08d}" if arrival.sequence >= 0 else "unread"
         what, why = ("ACK", "") if final else ("NOTICE", f"_{held_for}")
         name = f"CPIS_{what}_{self.task.partner.code}_{label}_{arrival.id:09d}{why}.zip.pgp"
@@ -370,15 +383,21 @@ class Evening:
             received_at=candidate.first_seen_at,
             answered_at=self.common.now,
             state=arrival.state,
-            outcome=arrival.file_outcome,
+            outcome=FileOutcome.DEMOGRAPHICS_UNAVAILABLE if held_for == "DEMOGRAPHICS" else arrival.file_outcome,
             code=arrival.code,
             sequence=arrival.sequence,
             kind=verdict.header.kind if verdict and verdict.header else None,
             extracted_at=arrival.extracted_at,
             faults=answering.faults(finding if arrival.state is FileState.REFUSED else None, verdict, passed_over),
-            outcomes=answering.row_outcomes(arrival.state, verdict),
+            outcomes=answering.row_outcomes(arrival.state, verdict, standing),
             changes=CHANGES.empty_table() if changes is None else changes,
-            missing=self.missing() if arrival.state is FileState.MERGED else acknowledge.MISSING.empty_table(),
+            missing=self.missing() if merged else acknowledge.MISSING.empty_table(),
+            match=self.task.match if merged else None,
+            to_check=(
+                answering.to_check(verdict, standing)
+                if merged and verdict and standing is not None
+                else acknowledge.TO_CHECK.empty_table()
+            ),
             notices=notices if arrival.state is not FileState.REFUSED else self.task.notices,
             holds=holds,
             audit=self.common.audit,
@@ -429,5 +448,9 @@ class Evening:
 def overtaken(hold: Hold, now: datetime) -> Hold:
     """A hold that events have decided."""
     return msgspec.structs.replace(
-        hold, decision="OVERTAKEN", decided_at=now, decided_by="cpis-batch", decision_reason="settled by a later file"
+        hold,
+        decision="OVERTAKEN",
+        decided_at=now,
+        decided_by="cpis-batch",
+        decision_reason=_SETTLED_BY.get(hold.reason, _BY_A_FILE),
     )

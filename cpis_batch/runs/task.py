@@ -13,9 +13,10 @@ from cpis_batch.audit.entry import Head
 from cpis_batch.catalogue.records import Arrival, Balance, Delivery, Hold, LaVersion
 from cpis_batch.config import Limits
 from cpis_batch.errors import Exit
-from cpis_batch.intake.acknowledge import Notice
+from cpis_batch.intake.acknowledge import Match, Notice
 from cpis_batch.partners import Partner
 from cpis_batch.register.brake import Brake
+from cpis_batch.runs.trace_service import TraceService
 from cpis_batch.vocabulary import Change, Environment, FileOutcome
 
 
@@ -41,6 +42,7 @@ class Rehearsed:
     business_date: date
     now: datetime
     audit: Head  # where the audit log stood when the run began
+    trace: TraceService
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class LaTask:
     conflict_open: bool
     decided: tuple[Hold, ...] = ()  # conflicts that a person has just settled
     notices: tuple[Notice, ...] = ()
+    match: Match | None = None  # as last counted; None before the first trace
 
 
 @dataclass(slots=True)

@@ -1,4 +1,5 @@
-"""What a worker process does: the evenings of several LAs, whose files it checks together; all else is done LA by LA.
+"""What a worker process does: the evenings of several LAs, whose files it checks together and whose rows it looks up together in
+what the trace has told; all else is done LA by LA.
 
 Checked one by one, England's 153 files cost 4.7 processor seconds, nearly all of it for planning the same queries again; together
 they cost 0.6. A fault of the program stops its LA alone.
@@ -7,12 +8,20 @@ they cost 0.6. A fault of the program stops its LA alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from itertools import accumulate
 from typing import TypeVar
 
+import pyarrow as pa
+
 from cpis_batch import files
-from cpis_batch.errors import CpisError, DiskFault, Exit, place_of
+from cpis_batch.demographics import standing
+from cpis_batch.demographics.schema import PERSONS, REQUESTS
+from cpis_batch.errors import CpisError, DiskFault, Exit, StateFault, place_of
 from cpis_batch.intake.check import Verdict
+from cpis_batch.keystore import MasterKey
+from cpis_batch.register.schema import ACCEPTED
+from cpis_batch.register.store import PartStore
 from cpis_batch.runs import la_part
 from cpis_batch.runs.la_night import Evening
 from cpis_batch.runs.task import Keys, LaResult, LaTask, Rehearsed
@@ -20,6 +29,7 @@ from cpis_batch.runs.task import Keys, LaResult, LaTask, Rehearsed
 TOGETHER_BYTES = 16 * 1024 * 1024  # of plaintext held at a time; the file that reaches it is still among them
 
 _T = TypeVar("_T")
+Judged = tuple[Verdict, pa.Table | None]  # and standing.ROWS of what was accepted
 _worker: tuple[Rehearsed, Keys] | None = None
 
 
@@ -27,6 +37,7 @@ def start_worker(common: Rehearsed, keys: Keys) -> None:
     """What every worker process is given once."""
     global _worker  # noqa: PLW0603 - a process pool's initializer has no other place to leave what its tasks need
     _worker = (common, keys)
+    _traced.cache_clear()
 
 
 def given() -> tuple[Rehearsed, Keys]:
@@ -45,7 +56,7 @@ def work(tasks: Sequence[LaTask]) -> list[LaResult]:
     return results
 
 
-def _ended(one: Evening | LaResult, verdicts: Mapping[str, list[Verdict] | LaResult]) -> LaResult:
+def _ended(one: Evening | LaResult, verdicts: Mapping[str, list[Judged] | LaResult]) -> LaResult:
     """What an evening comes to, or what stopped it before its files were checked or while they were."""
     if isinstance(one, LaResult):
         return one
@@ -73,7 +84,7 @@ def _begun(task: LaTask) -> Evening:
     return evening
 
 
-def _checked(evenings: Sequence[Evening]) -> dict[str, list[Verdict] | LaResult]:
+def _checked(evenings: Sequence[Evening]) -> dict[str, list[Judged] | LaResult]:
     """The verdicts on what each evening has opened, by LA. Where they cannot be had together, each LA's are had alone."""
     try:
         verdicts = iter(_judged(evenings))
@@ -84,9 +95,49 @@ def _checked(evenings: Sequence[Evening]) -> dict[str, list[Verdict] | LaResult]
         return {one.task.partner.code: _alone(one.task, partial(_judged, [one])) for one in evenings}
 
 
-def _judged(evenings: Sequence[Evening]) -> list[Verdict]:
+def _judged(evenings: Sequence[Evening]) -> list[Judged]:
     common, _ = given()
-    return la_part.judged([(one.task.partner.code, found.plaintext) for one in evenings for _, found in one.opened], common)
+    verdicts = la_part.judged([(one.task.partner.code, found.plaintext) for one in evenings for _, found in one.opened], common)
+    return list(zip(verdicts, _standings(verdicts), strict=True))
+
+
+def _standings(verdicts: Sequence[Verdict]) -> list[pa.Table] | list[None]:
+    """standing.ROWS of the rows that each file is loaded with; None where the tables of the trace cannot be read.
+
+    Those concern the answers alone: their damage keeps no child out, and stops the night's own trace, which tells of it.
+    """
+    common, keys = given()
+    try:
+        persons, questions = _traced(common, keys)
+    except StateFault:
+        return [None] * len(verdicts)
+    numbered = (
+        verdict.accepted.append_column("file", pa.repeat(place, verdict.accepted.num_rows))
+        for place, verdict in enumerate(verdicts)
+    )
+    rows = pa.concat_tables([ACCEPTED.append(pa.field("file", pa.int64())).empty_table(), *numbered])
+    found = standing.of_rows(rows, persons, questions, service=common.trace.exists, on=common.business_date)
+    return _apart(found, [verdict.accepted.num_rows for verdict in verdicts])
+
+
+def _apart(found: pa.Table, counts: Sequence[int]) -> list[pa.Table]:
+    """Each file's share of a table that is sorted by file and has a row for each of theirs."""
+    starts = accumulate(counts, initial=0)
+    return [found.slice(start, count) for start, count in zip(starts, counts, strict=False)]
+
+
+@lru_cache(maxsize=1)
+def _traced(common: Rehearsed, keys: Keys) -> tuple[pa.Table, pa.Table]:
+    """The current traces and open questions, as the last commit has them; read once a worker."""
+    store = PartStore(common.home / "register", MasterKey(keys.master))
+
+    def read(part: str | None, schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
+        return store.read(part, columns) if part else schema.empty_table().select(list(columns))
+
+    return (
+        read(common.trace.persons, PERSONS, standing.OF_PERSONS),
+        read(common.trace.questions, REQUESTS, standing.OF_REQUESTS),
+    )
 
 
 def _alone(task: LaTask, step: Callable[[], _T]) -> _T | LaResult:

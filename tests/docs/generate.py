@@ -1,4 +1,7 @@
-"""The pages that are made from the program itself: docs/commands.md and docs/rules.md. `make docs` writes them."""
+"""The papers that are made from the program itself: docs/commands.md, docs/rules.md and the worked example of an answer.
+
+`make docs` writes them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from cpis_batch.intake import findings, rules
 from cpis_batch.intake.rules import Rule, Scope
 from cpis_batch.vocabulary import Severity
 from tests.docs.papers import ROOT, commands
+from tests.unit.test_acknowledge import SAMPLES, samples
 
 _WHAT = {
     (Scope.FILE, Severity.ERROR): "file",
@@ -87,13 +91,15 @@ def _lines(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 PAGES = {ROOT / "docs" / "commands.md": commands_page, ROOT / "docs" / "rules.md": rules_page}
 
 
-def write(path: Path, text: str) -> None:
-    """Write a page where it has changed, and say so."""
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+def write(path: Path, data: bytes) -> None:
+    """Write a paper where it has changed, and say so."""
+    if not path.exists() or path.read_bytes() != data:
+        path.write_bytes(data)
         print(f"wrote {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
     for page, made in PAGES.items():
-        write(page, made())
+        write(page, made().encode())
+    for name, data in samples().items():
+        write(SAMPLES / name, data)

@@ -7,9 +7,9 @@ from pathlib import Path
 from tests.builders import HACKNEY, nhs
 from tests.commands import told
 from tests.failure.erasure_kit import BORN, FAMILY, GIVEN, NUMBER, OTHERS, PERSON, applied, person, traces
-from tests.functional.test_trace_night import TRACE, asked, found, respond, table
 from tests.hub import Hub
 from tests.small_england import small_england
+from tests.trace_hub import TRACE, asked, found, respond, table
 
 
 def traced(folder: Path) -> Hub:

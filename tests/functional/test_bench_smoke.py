@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import month, night
+from benchmarks import month, night, trace_nights
 from benchmarks.page import page
 from cpis_batch.sandbox.volumes import choose
 
@@ -30,3 +30,10 @@ def test_the_benchmark_of_the_month_rebuilds_what_its_nights_have_made(tmp_path)
     assert set(measured.costs) == {*month.MOST_SECONDS, month.RETENTION}
     assert measured.rows > 200
     assert f"| {month.RETENTION}" in page([month.section(measured)], load=0.0)
+
+
+def test_the_benchmark_of_the_trace_has_the_same_nights_with_it_and_without(tmp_path):
+    measured = trace_nights.run(tmp_path / "work", las=choose(2), scale=0.1, told=lambda _: None)
+    assert set(measured.costs) == set(trace_nights.NIGHTS)
+    assert measured.settled > 0
+    assert f"| {trace_nights.NIGHTS[0]}" in page([trace_nights.section(measured)], load=0.0)

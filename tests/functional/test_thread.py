@@ -15,7 +15,9 @@ def test_a_child_goes_from_an_extract_to_the_register_the_answer_and_the_chis_fi
     assert hub.active() == {(nhs(1), "CPP")}
     answer = hub.acknowledgement()
     assert answer["file"]["outcome"] == "CPF02"
-    assert answer["records"] == [{"line": 2, "child_id": "LC-000001", "outcome": "CPR06"}]
+    assert [(row["line"], row["child_id"], row["outcome"], row["loaded"]) for row in answer["records"]] == [
+        (2, "LC-000001", "CPR06", True)
+    ]
     assert night.released is not None
     told = [
         hub.opened(path, "CHIS").decode()

@@ -4,82 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from cpis_batch import config
-from cpis_batch.keystore import load_master_key
-from cpis_batch.register.store import PartStore
 from cpis_batch.runs.verify import verify
 from tests.builders import HACKNEY, KENT, nhs
 from tests.hub import Hub, plan_row
-from tests.small_england import KENT_AND_MEDWAY, NORTH_EAST_LONDON, extracts, replace_table, small_england
-
-TRACE = "TRACE"
+from tests.small_england import KENT_AND_MEDWAY, NORTH_EAST_LONDON, extracts, small_england
+from tests.trace_hub import TRACE, asked, found, messages, respond, table, traced_england
 
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Hub:
-    made = small_england(tmp_path)
-    replace_table(
-        made,
-        "practice_chis",
-        [
-            "practice_code,chis_code,valid_from,valid_to",
-            f"ZP0001,{NORTH_EAST_LONDON},2009-01-01,",
-            f"ZP0002,{KENT_AND_MEDWAY},2009-01-01,",
-        ],
-    )
-    made.add_partner(TRACE, "TRACE")
-    return made
-
-
-def asked(hub: Hub) -> dict[str, str]:
-    """The references of the newest request that lies for the service, by NHS number."""
-    lines = hub.opened(hub.outbound(TRACE, "CPIS_TRACE_REQUEST_")[-1], TRACE).decode().splitlines()
-    return {row[2]: row[1] for row in csv.reader(lines) if row[0] == "D"}
-
-
-def respond(hub: Hub, *lines: str, sequence: int = 1, by: str = TRACE) -> None:
-    """Put a response down."""
-    at = f"{hub.now:%Y-%m-%dT%H:%M:%S}+00:00"
-    text = "\n".join([f"H,CPIS-TRACE-RESPONSE,1.0,TEST,{sequence},{at}", *lines, f"T,{len(lines)}", ""])
-    hub.put(TRACE, f"CPIS_TRACE_RESPONSE_{sequence:08d}_{hub.now:%Y%m%dT%H%M%SZ}.csv.pgp", hub.sealed(text.encode(), by))
-
-
-def found(reference: str, child: int, code: str = "20", **facts: str) -> str:
-    """An answer with the record of `tests.hub.plan_row`."""
-    record = {
-        "number": nhs(child),
-        "family": "SOMEONE",
-        "given": "ZOE",
-        "born": "2019-04-30",
-        "sensitive": "N",
-        "practice": "ZP0001",
-        "residence": "E09000012",
-        "died": "",
-    }
-    return ",".join(["D", reference, code, *(record | facts).values()])
-
-
-def table(hub: Hub, name: str) -> list[dict[str, Any]]:
-    """A table of what the trace tells of persons, as the catalogue has it now."""
-    with hub.catalogue() as catalogue:
-        parts = {part.name: part.part for part in catalogue.trace_parts()}
-    read: pa.Table = PartStore(hub.home / "register", load_master_key(hub.home, config.load(hub.home))).read(parts[name])
-    return list(read.to_pylist())
-
-
-def messages(hub: Hub, la: str, start: str) -> list[Mapping[str, list[dict[str, str]]]]:
-    """The tables of every message of a kind that lies for an authority."""
-    return [
-        {name: list(csv.DictReader(io.StringIO(data.decode(), newline=""))) for name, data in hub.unpacked(path, la).items()}
-        for path in hub.outbound(la, start)
-    ]
+    return traced_england(tmp_path)
 
 
 def test_the_night_asks_about_everybody_once_and_a_second_run_changes_nothing(hub: Hub) -> None:
@@ -256,3 +194,78 @@ def test_without_a_trace_service_nothing_is_asked_and_nothing_is_said(tmp_path: 
     hub = small_england(tmp_path)
     hub.drop(HACKNEY, [plan_row(1)])
     assert hub.run("nightly").document["trace"] == {}
+
+
+def test_f52_a_death_takes_the_person_off_every_contact_list_and_tells_the_authority_and_the_plan_stands(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2)])
+    hub.run("nightly")
+    hub.next_night()
+    reference = asked(hub)
+    respond(hub, found(reference[nhs(1)], 1, died="2026-11-18"), found(reference[nhs(2)], 2))
+    hub.run("nightly")
+    (report,) = messages(hub, HACKNEY, "CPIS_MATCH_")
+    assert [(row["nhs_number"], row["date_of_death"]) for row in report["to-check.csv"]] == [(nhs(1), "2026-11-18")]
+
+    hub.next_night(13)
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2)])
+    night = hub.run("nightly")
+    assert {(number, change) for _, number, _, change in _units(hub)} == {(nhs(1), "CEASED"), (nhs(2), "CHANGED")}
+    assert night.released is not None
+    assert (night.released.active, night.released.sent, night.released.unroutable) == (2, 1, 1)
+    assert night.exit_code == 3, "somebody looks at it until the authority has ended the plan"
+    assert hub.active(HACKNEY) == {(nhs(1), "CPP"), (nhs(2), "CPP")}
+    (told,) = hub.acknowledgement()["to_check"]
+    assert (told["line"], told["child_id"], told["outcome"]) == (2, "LC-000001", "CPR06")
+    assert "Do not contact the family" in told["what_to_check"]
+
+
+def test_f52_a_death_recorded_in_error_is_asked_about_again_after_a_week_and_the_child_comes_back(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1)])
+    hub.run("nightly")
+    hub.next_night()
+    respond(hub, found(asked(hub)[nhs(1)], 1, died="2026-11-18"))
+    hub.run("nightly")
+    hub.next_night(7)  # 28 November: a fortnight has begun
+    hub.run("nightly")
+    assert {(number, change) for _, number, _, change in _units(hub)} == {(nhs(1), "CEASED")}
+    hub.next_night()
+    respond(hub, found(asked(hub)[nhs(1)], 1), sequence=2)
+    assert hub.run("nightly").document["trace"]["settled"] == 1
+    hub.next_night(8)  # 7 December: another one
+    hub.run("nightly")
+    assert {(number, change) for _, number, _, change in _units(hub)} == {(nhs(1), "NEW")}
+
+
+def test_f52_a_death_of_the_record_is_not_that_of_a_child_whose_details_it_does_not_confirm(hub: Hub) -> None:
+    hub.drop(HACKNEY, [plan_row(1)])
+    hub.drop(KENT, [plan_row(1, family="Other")])
+    hub.run("nightly")
+    hub.next_night()
+    (request,) = hub.outbound(TRACE, "CPIS_TRACE_REQUEST_")
+    references = [line.split(",")[1] for line in hub.opened(request, TRACE).decode().splitlines() if line.startswith("D,")]
+    respond(hub, *(found(reference, 1, died="2026-11-18") for reference in references))
+    hub.run("nightly")
+    hub.next_night(14)
+    hub.run("nightly")
+    assert {(unit, change) for unit, _, _, change in _units(hub)} == {
+        (NORTH_EAST_LONDON, "UNCHANGED"),
+        (KENT_AND_MEDWAY, "UNCHANGED"),
+    }
+
+
+def test_f52_of_whoever_is_18_or_20_a_unit_is_shown_the_unborn_childs_plan_alone(hub: Hub) -> None:
+    """18 ends CPP and LAC; there is nothing of a child left for 20 to end, and no birthday of a mother ends a UCPP."""
+    hub.drop(HACKNEY, [
+        plan_row(1, born="2008-12-01", start="2020-01-06"),
+        plan_row(2, "LAC", born="2008-12-01", start="2020-01-06"),
+        plan_row(3, "UCPP", born="2006-12-01", start="2026-10-01"),
+        plan_row(4, "UCPP", born="2008-12-01", start="2026-10-01"),
+        plan_row(5),
+    ])  # fmt: skip
+    hub.run("nightly")
+    assert len(_units(hub)) == 5
+    hub.next_night(14)  # 4 December: 1, 2 and 4 are 18 now, 3 is 20
+    hub.run("nightly")
+    assert {(number, change) for _, number, _, change in _units(hub)} == {
+        (nhs(1), "CEASED"), (nhs(2), "CEASED"), (nhs(3), "UNCHANGED"), (nhs(4), "UNCHANGED"), (nhs(5), "UNCHANGED"),
+    }  # fmt: skip

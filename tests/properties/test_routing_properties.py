@@ -56,6 +56,7 @@ persons = st.lists(
             "practice_code": st.sampled_from([None, "P1", "P2", "P3"]),
             "residence_code": st.sampled_from([None, "R1", "R2", "R3"]),
             "sensitive": st.booleans(),
+            "deceased": st.booleans(),
         }
     ),
     unique_by=lambda row: row["nhs_number"],
@@ -87,6 +88,8 @@ def unit_of_authority(las: list[dict], la_chis: list[dict], code: str) -> str | 
 
 def by_hand(plan, people, las, la_chis, practices, residences, policy) -> list[tuple[str, str]]:
     la, child = plan
+    if any(row["nhs_number"] == child and row["deceased"] for row in people):
+        return []
     known = next((row for row in people if row["nhs_number"] == child and not row["sensitive"]), {})
     found: dict[str, str] = {}
     for basis, place in (

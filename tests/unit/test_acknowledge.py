@@ -14,8 +14,9 @@ from msgspec import structs
 
 from cpis_batch import spec
 from cpis_batch.audit.entry import Head
+from cpis_batch.demographics import standing
 from cpis_batch.intake import acknowledge, answering, findings
-from cpis_batch.intake.acknowledge import Answer
+from cpis_batch.intake.acknowledge import Answer, Match
 from cpis_batch.intake.check import CheckContext, check
 from cpis_batch.intake.read import read_extract
 from cpis_batch.register.schema import CHANGES
@@ -24,14 +25,31 @@ from tests.builders import HACKNEY
 from tests.hub import extract, plan_row
 
 SAMPLES = spec.folder().parent / "sample_data" / "acknowledgement"
-ROWS = [plan_row(1), plan_row(2, "UCPP", born="1994-08-02"), plan_row(3, number="9.99E+09"), plan_row(4, start="31/12/2025")]
+ROWS = [
+    plan_row(1),
+    plan_row(2, "UCPP", born="1994-08-02"),
+    plan_row(3, number="9.99E+09"),
+    plan_row(4, start="31/12/2025"),
+    plan_row(5, number="MRTY/123"),
+    plan_row(6, family="Smyth"),
+]
 
 
 def answer() -> Answer:
-    """A full extract of four rows, two of which did not get in; one child of an earlier one is left out."""
+    """A full extract of six rows, three of which did not get in; of the others one is traced, one is not yet, one does not match.
+
+    One child of an earlier extract is left out.
+    """
     verdict = check(
         read_extract(extract(HACKNEY, ROWS, sequence=118)), CheckContext(HACKNEY, Environment.TEST, date(2026, 11, 20))
     )
+    stand = {"file": 0, "outcome": "CPR06", "status": "01", "provisional": False, "over": False, "check": None, "deceased": False}
+    stands = [
+        stand | {"line": 2},
+        stand | {"line": 3, "status": "06", "provisional": True},
+        stand | {"line": 7, "outcome": "CPR03", "status": "05", "check": "FAMILY_NAME"},
+    ]
+    known = pa.Table.from_pylist(stands, schema=standing.ROWS)
     change = {"plan_type": "CPP", "start_date": date(2026, 2, 11), "line": 2, "was_active": False, "is_active": True}
     changes = [
         {"change": "NEW", "nhs_number": "9990000018", "child_id": "LC-000001", "start_moved": False, "redated": False, **change},
@@ -52,9 +70,13 @@ def answer() -> Answer:
         kind=ExtractKind.FULL,
         extracted_at=datetime(2026, 11, 19, 23, 40, tzinfo=UTC),
         faults=answering.faults(None, verdict),
-        outcomes=answering.row_outcomes(FileState.MERGED, verdict),
+        outcomes=answering.row_outcomes(FileState.MERGED, verdict, known),
         changes=pa.Table.from_pylist(changes, schema=CHANGES),
         missing=pa.Table.from_pylist([missing], schema=acknowledge.MISSING),
+        match=Match(
+            counted_on=date(2026, 11, 19), people=1243, answered=1228, matched=1180, rate=9609, below_line=False, change=35
+        ),
+        to_check=answering.to_check(verdict, known),
         notices=(answering.notice(findings.GAP),),
     )
 
@@ -78,8 +100,9 @@ def test_the_csv_keeps_to_its_table_schema():
 
 def test_every_row_has_one_outcome_and_every_fault_its_cure():
     told = json.loads(samples()["acknowledgement.json"])
-    assert [record["line"] for record in told["records"]] == [2, 3, 4, 5]
-    assert [record["outcome"] for record in told["records"]] == ["CPR06", "CPR06", "CPR07", "CPR07"]
+    assert [record["line"] for record in told["records"]] == [2, 3, 4, 5, 6, 7]
+    assert [record["outcome"] for record in told["records"]] == ["CPR06", "CPR06", "CPR07", "CPR07", "CPR04", "CPR03"]
+    assert [record["loaded"] for record in told["records"]] == [True, True, False, False, False, True]
     assert all(fault["cause"] and fault["cure"] for fault in told["faults"])
 
 

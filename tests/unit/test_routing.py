@@ -37,8 +37,16 @@ def plans(*la_codes: str) -> pa.Table:
     )
 
 
-def person(practice: str | None = None, residence: str | None = None, *, sensitive: bool = False) -> pa.Table:
-    row = {"nhs_number": CHILD, "practice_code": practice, "residence_code": residence, "sensitive": sensitive}
+def person(
+    practice: str | None = None, residence: str | None = None, *, sensitive: bool = False, deceased: bool = False
+) -> pa.Table:
+    row = {
+        "nhs_number": CHILD,
+        "practice_code": practice,
+        "residence_code": residence,
+        "sensitive": sensitive,
+        "deceased": deceased,
+    }
     return pa.Table.from_pylist([row], PERSONS)
 
 
@@ -196,3 +204,10 @@ def test_with_the_packaged_tables_late_rows_of_cumbria_are_listed_and_those_of_d
     assert routed.unroutable.select(["la_code", "reason"]).to_pylist() == [
         {"la_code": CUMBRIA, "reason": Unroutable.SUCCESSORS_DIFFER}
     ]
+
+
+@pytest.mark.parametrize("policy", ["first", "all"])
+def test_f52_whom_the_trace_reports_dead_is_on_no_list_to_contact_and_is_listed_with_the_reason(policy):
+    routed = route(plans(HACKNEY), person("F84003", "E07000207", deceased=True), reference(), on=ON, policy=policy)
+    assert routed.rows.num_rows == 0
+    assert routed.unroutable["reason"].to_pylist() == [Unroutable.DECEASED]

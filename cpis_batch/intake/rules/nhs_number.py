@@ -6,6 +6,7 @@ from cpis_batch.vocabulary import Severity
 _AS_TEXT = "Format the column as text before the numbers are put in, or export without opening the file in Excel."
 _LOOK_UP = "Look the number up again in the child's record or the Spine, and correct it in your case system."
 
+OLD_STYLE = "CPB-306"  # its rows have the outcome CPR04
 _OLD_STYLE = "[A-Za-z]{2,5}[ /-]?[0-9][0-9 /-]*[A-Za-z0-9]{0,2}"
 _SCIENTIFIC = "[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+"
 
@@ -20,7 +21,7 @@ _CLASSES = (
      "The NHS number has a decimal part, as in '.0': it was exported as a number.", "Export it as text."),
     ("CPB-305", r"regexp_matches(regexp_replace(nhs_number_text, '[0-9]', '', 'g'), '\p{Nd}')",
      "The NHS number holds digits of another script or full-width digits.", "Type it in plain digits, 0 to 9."),
-    ("CPB-306", f"regexp_full_match(nhs_number_text, '{_OLD_STYLE}')",
+    (OLD_STYLE, f"regexp_full_match(nhs_number_text, '{_OLD_STYLE}')",
      "This looks like an old-style NHS number, of letters and digits, which has not been in use since 1996.", _LOOK_UP),
     ("CPB-307", "regexp_matches(nhs_number_text, '[A-Za-z]')",
      "The NHS number holds letters; O for zero and I for one are common.", _LOOK_UP),
