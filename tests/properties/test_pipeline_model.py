@@ -12,6 +12,7 @@ import os
 import shutil
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -33,7 +34,7 @@ CLOCKS_CHANGE = [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2027, 3, 28
 THE_END = datetime(2027, 12, 1, tzinfo=UTC)
 EXAMPLES, STEPS = int(os.environ.get("CPIS_MODEL_EXAMPLES", "16")), 15
 MANY = 100  # stories, in which chance reaches everything
-BROKEN_OFF = {KILLED: "a run killed", int(Exit.DISK): "a run without disk", 0: "a run that came to its end before"}
+BROKEN_OFF = {KILLED: "killed", int(Exit.DISK): "without disk", 0: "that came to its end before"}
 
 authorities = st.sampled_from(LAS)
 picks = st.integers(0, 9)
@@ -42,6 +43,7 @@ runs = st.sampled_from(["nightly", "nightly", "nightly", "intake", "fortnightly"
 days = st.lists(st.tuples(authorities, st.sampled_from(WORK), picks), max_size=5)
 doings = st.one_of(st.sampled_from(["full", "delta"]), st.sampled_from(list(DOINGS)))
 evenings = st.lists(st.tuples(authorities, doings, picks), max_size=4)
+breaks = st.tuples(st.integers(0, 110), st.booleans())
 
 # What the stories are to come to: states and holds of files, changes of plans, rows for the units, people's decisions, mishaps.
 EVERYTHING = {
@@ -50,7 +52,10 @@ EVERYTHING = {
     *("NEW", "AMENDED", "ENDED", "RESUMED", "DELETED", "REOPENED", "AGED_OUT", "MISSING"),
     *("CEASED", "CHANGED", "UNCHANGED", "a release", "a release that covers missed ones", "a plan that leads to no unit"),
     *(f"{why} {word}" for why in ("BRAKE", "GAP", "RESET", "CONFLICT", "PARTNER_HELD") for word in ("released", "refused")),
-    *("a run killed", "a run without disk", "a run again", "a run refused for its clock", "a night on which the clocks change"),
+    *(f"{what} {how}" for what in ("a run", "a decision", "an erasure") for how in ("killed", "without disk")),
+    *("a run again", "a run refused for its clock", "a night on which the clocks change", "authorities in another order"),
+    *("an erasure of plans", "an erasure of versions", "a person who stands nowhere any more"),
+    *(f"an authority left out: {why}" for why in ("HOLD", "UNDELIVERED", "BRAKE", "RELEASE")),
     *("an audit", "a report", *DOINGS),
 }
 
@@ -77,6 +82,11 @@ class Exchange(RuleBasedStateMachine):
         self.reached.update(self.rules.hold(self.stage).keys())
         self.agreed = True
 
+    def ended(self, what, code):
+        """How something that was broken off has ended."""
+        if code is not None:
+            self.reached[f"{what} {BROKEN_OFF[code]}"] += 1
+
     def a_day(self, day, evening):
         for la, what, pick in day:
             self.stage.offices[la].work(what, pick, self.stage.today)
@@ -102,16 +112,31 @@ class Exchange(RuleBasedStateMachine):
         self.a_night(day, evening, 1, "nightly")
         self.a_night([], more, 1, "nightly")
 
-    @rule(evening=evenings, later=st.sampled_from([0, 1, 14]), kind=runs, at=st.integers(0, 110), full=st.booleans())
-    def a_night_that_is_broken_off(self, evening, later, kind, at, full):
+    @rule(evening=evenings, later=st.sampled_from([0, 1, 14]), kind=runs, broken=breaks)
+    def a_night_that_is_broken_off(self, evening, later, kind, broken):
         """Killed, or out of disk; and run again."""
         self.a_day([], evening)
         self.stage.later(later)
-        hub = self.stage.hub
-        code = broken_off(hub.home, kind, self.stage.today, hub.now, at=at, full=full)
-        self.reached[BROKEN_OFF[code]] += 1
+        at, full = broken
+        self.ended("a run", broken_off(partial(self.stage.hub.run, kind, self.stage.today), at=at, full=full))
         self.stage.run(kind)
         self.look()
+
+    @rule(day=days, evening=evenings, turns=st.permutations(LAS))
+    def authorities_come_in_another_order(self, day, evening, turns):
+        """Rule 5: all in one run of the night, and, in a copy of everything, each in a run of its own, in any order."""
+        self.a_day(day, evening)
+        self.stage.later(1)
+        other = self.stage.copy(self.folder / "other")
+        come = {la: other.kept_from_coming(la) for la in LAS}
+        for la in turns:
+            come[la]()
+            other.hub.run("intake", other.today)
+        self.stage.run("intake")
+        self.look()
+        assert other.hub.status()["register_digest"] == self.stage.hub.status()["register_digest"]
+        shutil.rmtree(self.folder / "other")
+        self.reached["authorities in another order"] += len({la for la, *_ in evening}) > 1
 
     @precondition(lambda self: self.stage.hub.now < THE_END - 50 * DAY)
     @rule(day=days, weeks=st.integers(2, 7))
@@ -157,13 +182,36 @@ class Exchange(RuleBasedStateMachine):
     # The hub's people
 
     @precondition(lambda self: any(one.held or one.conflicts for one in self.stage.model.values()))
-    @rule(pick=picks, release=st.booleans())
-    def somebody_decides(self, pick, release):
-        found = [(la, file.name, why) for la in LAS for file, why in self.stage.model[la].held]
+    @rule(pick=picks, release=st.booleans(), broken=st.none() | breaks)
+    def somebody_decides(self, pick, release, broken=None):
+        found = [(la, file.name, why) for la in LAS for file, why in self.stage.model[la].held.items()]
         found += [(la, name, "CONFLICT") for la in LAS for name in sorted(self.stage.model[la].conflicts)]
         la, name, why = found[pick % len(found)]
-        self.stage.decide(la, name, why, release=release)
+        self.ended("a decision", self.stage.decide(la, name, why, release=release, broken=broken))
         self.reached[f"{why} {'released' if release else 'refused'}"] += 1
+        self.look()
+
+    @rule(beyond=st.booleans(), broken=st.none() | breaks)
+    def retention_is_applied(self, beyond, broken=None):
+        erasure = self.stage.erase(beyond=beyond, broken=broken)
+        if any(due and not why for due, why in erasure.came_to.values()):
+            self.ended("an erasure", erasure.ended)
+        self.agreed = False
+        self.reached.update(self.rules.erased(self.stage, erasure).keys())
+        self.look()
+        self.an_auditor_comes()
+
+    @rule(day=days, la=authorities, doing=doings, pick=picks)
+    def an_authority_cannot_be_told(self, day, la, doing, pick):
+        """Its answer waits, and its plans with it."""
+        with self.stage.out_of_reach(la):
+            self.a_day(day, [(la, doing, pick)])
+            self.stage.later(1)
+            self.stage.run("intake")
+            erasure = self.stage.erase(beyond=False)
+        self.stage.run("intake")
+        self.agreed = False
+        self.reached.update(self.rules.erased(self.stage, erasure).keys())
         self.look()
 
     @rule()
@@ -201,9 +249,9 @@ def test_a_story_with_something_of_everything(template, tmp_path):
     def night(*evening, day=(), later=1):
         story.a_night(list(day), [(la, what, *(pick or [0])) for la, what, *pick in evening], later, "nightly")
 
-    def decide(*releases):
+    def decide(*releases, broken=None):
         for release in releases:
-            story.somebody_decides(0, release)
+            story.somebody_decides(0, release, broken)
 
     night((HACKNEY, "full"), (BIRMINGHAM, "full"), (KENT, "one left out"), (HACKNEY, "kept back"),
           day=[(HACKNEY, "nearly 18", 0), (BIRMINGHAM, "begin", 0), (HACKNEY, "rename", 0)])  # fmt: skip
@@ -217,9 +265,9 @@ def test_a_story_with_something_of_everything(template, tmp_path):
     night((HACKNEY, "full"), (HACKNEY, "used sequence"))
     decide(False)
     night((HACKNEY, "truncated", 0))
-    decide(False)
+    decide(False, broken=(6, True))
     night((HACKNEY, "truncated", 3), (KENT, "full"), day=[(KENT, "end", 1)])
-    decide(True)
+    decide(True, broken=(6, False))
     for release in (False, True):
         night((HACKNEY, "count begun anew"))
         decide(release)
@@ -227,11 +275,20 @@ def test_a_story_with_something_of_everything(template, tmp_path):
     decide(False)
     night((HACKNEY, "half an upload"), (KENT, "somebody looks"), later=0)
     night((HACKNEY, "the rest of an upload"), later=0)
-    story.a_night_that_is_broken_off([(HACKNEY, "full", 0)], 1, "nightly", 8, False)
-    story.a_night_that_is_broken_off([(HACKNEY, "full", 0), (KENT, "a unit collects", 1)], 1, "nightly", 8, True)
+    story.a_night_that_is_broken_off([(HACKNEY, "full", 0)], 1, "nightly", (8, False))
+    story.a_night_that_is_broken_off([(HACKNEY, "full", 0), (KENT, "a unit collects", 1)], 1, "nightly", (8, True))
     story.the_clock_goes_back(120, "nightly")
     night(*((KENT, what) for what in DOINGS if what not in ("the rest of an upload", "half an upload")))
-    story.weeks_go_by([], 5)
+    story.retention_is_applied(False)  # something is held
+    while any(one.held or one.conflicts for one in story.stage.model.values()):
+        decide(False)
+    story.authorities_come_in_another_order([(KENT, "begin", 2)], [(la, "full", 0) for la in LAS], (KENT, BIRMINGHAM, HACKNEY))
     story.the_clocks_change([], [], "nightly")
+    story.weeks_go_by([], 5)
+    story.an_authority_cannot_be_told([], KENT, "full", 0)
+    story.retention_is_applied(False, (9, True))
+    story.retention_is_applied(True, (9, False))
+    night(*((la, "full") for la in LAS))  # with the rows of plans that ended long ago
     story.teardown()
-    assert sorted(EVERYTHING - reached.keys()) == []
+    left = sorted(EVERYTHING - reached.keys())
+    assert left == []
