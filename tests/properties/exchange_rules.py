@@ -158,17 +158,15 @@ class Rules:
         with stage.hub.catalogue() as catalogue:
             kept = {one.digest: one.partner for one in catalogue.arrivals("erased_in IS NULL")}
         for la, (due, why) in erasure.came_to.items():
-            if due or why in (None, "HOLD"):
-                seen.update([f"an authority left out: {left_out[la]}"] if la in left_out else [])
-            if due:
-                assert left_out.get(la) == why
+            seen.update([f"an authority left out: {left_out[la]}"] if la in left_out else [])
+            assert not due or left_out.get(la) == why
             if not due or why:
                 continue
             assert not any(is_active(self.rows[la][key], stage.today) for key in due & self.rows[la].keys())
+            seen.update(["an erasure of plans" if due & self.rows[la].keys() else "an erasure of versions"])
             self.rows[la] = {key: row for key, row in self.rows[la].items() if key not in due}
             gone |= {key[0] for key in due}
             assert la not in kept.values(), "archived files hold what was erased"
-            seen.update(["an erasure of plans" if stage.model[la].changes["ERASED"] else "an erasure of versions"])
         stay = {key[0] for la in LAS for plans in [stage.model[la].plans] for key in (*plans.plans, *plans.gone)}
         if gone - stay:
             seen.update(["a person who stands nowhere any more"])

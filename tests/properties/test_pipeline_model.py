@@ -26,8 +26,8 @@ from tests.builders import HACKNEY, KENT
 from tests.properties.broken_runs import KILLED, broken_off
 from tests.properties.evenings import DOINGS
 from tests.properties.exchange_rules import Rules
-from tests.properties.exchange_stage import BIRMINGHAM, LAS, Stage
-from tests.properties.offices import DAY, WORK
+from tests.properties.exchange_stage import BIRMINGHAM, LAS, Erasure, Stage
+from tests.properties.offices import DAY, ENDING, WORK
 
 # The clocks change at 01:00 UTC: half past one in England comes twice in October, and never in March.
 CLOCKS_CHANGE = [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2027, 3, 28, 0, 30, tzinfo=UTC)]
@@ -43,7 +43,8 @@ runs = st.sampled_from(["nightly", "nightly", "nightly", "intake", "fortnightly"
 days = st.lists(st.tuples(authorities, st.sampled_from(WORK), picks), max_size=5)
 doings = st.one_of(st.sampled_from(["full", "delta"]), st.sampled_from(list(DOINGS)))
 evenings = st.lists(st.tuples(authorities, doings, picks), max_size=4)
-breaks = st.tuples(st.integers(0, 110), st.booleans())
+endings = st.lists(st.tuples(st.sampled_from(ENDING), picks), min_size=1, max_size=5)
+breaks = st.tuples(st.integers(0, 30) | st.integers(0, 110), st.booleans())
 
 # What the stories are to come to: states and holds of files, changes of plans, rows for the units, people's decisions, mishaps.
 EVERYTHING = {
@@ -76,9 +77,10 @@ class Exchange(RuleBasedStateMachine):
             self.an_auditor_comes()
         shutil.rmtree(self.folder)
 
-    def look(self) -> None:
+    def look(self, erasure: Erasure | None = None) -> None:
         """What must hold, does."""
         self.agreed = False
+        self.reached.update(self.rules.erased(self.stage, erasure).keys() if erasure else ())
         self.reached.update(self.rules.hold(self.stage).keys())
         self.agreed = True
 
@@ -181,38 +183,59 @@ class Exchange(RuleBasedStateMachine):
 
     # The hub's people
 
-    @precondition(lambda self: any(one.held or one.conflicts for one in self.stage.model.values()))
+    def undecided(self):
+        """What waits for a person: (authority, name of the file, why)."""
+        found = [(la, file.name, why) for la in LAS for file, why in self.stage.model[la].held.items()]
+        return found + [(la, name, "CONFLICT") for la in LAS for name in sorted(self.stage.model[la].conflicts)]
+
+    @precondition(lambda self: self.undecided())
     @rule(pick=picks, release=st.booleans(), broken=st.none() | breaks)
     def somebody_decides(self, pick, release, broken=None):
-        found = [(la, file.name, why) for la in LAS for file, why in self.stage.model[la].held.items()]
-        found += [(la, name, "CONFLICT") for la in LAS for name in sorted(self.stage.model[la].conflicts)]
+        found = self.undecided()
         la, name, why = found[pick % len(found)]
         self.ended("a decision", self.stage.decide(la, name, why, release=release, broken=broken))
         self.reached[f"{why} {'released' if release else 'refused'}"] += 1
         self.look()
+
+    def everything_is_decided(self):
+        """What can be released is, the rest is refused."""
+        while found := self.undecided():
+            la, name, why = found[0]
+            self.stage.decide(la, name, why, release=why not in ("CONFLICT", "PARTNER_HELD"))
+        self.look()
+
+    def plans_run_out(self, la, work):
+        """Plans end, their authority says so, and so long afterwards that they are due a release has told the units."""
+        self.a_night([(la, *one) for one in work], [(la, "full", 0)], 1, "nightly")
+        self.everything_is_decided()
+        self.a_night([], [], 28, "nightly")
 
     @rule(beyond=st.booleans(), broken=st.none() | breaks)
     def retention_is_applied(self, beyond, broken=None):
         erasure = self.stage.erase(beyond=beyond, broken=broken)
         if any(due and not why for due, why in erasure.came_to.values()):
             self.ended("an erasure", erasure.ended)
-        self.agreed = False
-        self.reached.update(self.rules.erased(self.stage, erasure).keys())
-        self.look()
+        self.look(erasure)
         self.an_auditor_comes()
 
-    @rule(day=days, la=authorities, doing=doings, pick=picks)
-    def an_authority_cannot_be_told(self, day, la, doing, pick):
-        """Its answer waits, and its plans with it."""
+    @precondition(lambda self: self.stage.hub.now < THE_END - 50 * DAY)
+    @rule(la=authorities, work=endings, beyond=st.booleans(), broken=st.none() | breaks)
+    def plans_run_out_and_are_erased(self, la, work, beyond, broken):
+        self.plans_run_out(la, work)
+        self.retention_is_applied(beyond, broken)
+        self.another_night([(la, "full", 0)])  # the office goes on sending the rows
+
+    @precondition(lambda self: self.stage.hub.now < THE_END - 50 * DAY)
+    @rule(la=authorities, work=endings)
+    def plans_run_out_and_their_authority_cannot_be_told(self, la, work):
+        self.plans_run_out(la, work)
         with self.stage.out_of_reach(la):
-            self.a_day(day, [(la, doing, pick)])
+            self.a_day([], [(la, "full", 0)])
             self.stage.later(1)
             self.stage.run("intake")
             erasure = self.stage.erase(beyond=False)
         self.stage.run("intake")
-        self.agreed = False
-        self.reached.update(self.rules.erased(self.stage, erasure).keys())
-        self.look()
+        self.look(erasure)
 
     @rule()
     def an_auditor_comes(self):
@@ -253,6 +276,8 @@ def test_a_story_with_something_of_everything(template, tmp_path):
         for release in releases:
             story.somebody_decides(0, release, broken)
 
+    night((KENT, "full"), day=[(KENT, "end, told late", 0)])
+    story.retention_is_applied(False)  # a unit is to be told first
     night((HACKNEY, "full"), (BIRMINGHAM, "full"), (KENT, "one left out"), (HACKNEY, "kept back"),
           day=[(HACKNEY, "nearly 18", 0), (BIRMINGHAM, "begin", 0), (HACKNEY, "rename", 0)])  # fmt: skip
     night((HACKNEY, "delta"), day=[(HACKNEY, "end", 0), (HACKNEY, "delete", 1), (HACKNEY, "amend start", 2), (HACKNEY, "err", 3)])
@@ -279,16 +304,15 @@ def test_a_story_with_something_of_everything(template, tmp_path):
     story.a_night_that_is_broken_off([(HACKNEY, "full", 0), (KENT, "a unit collects", 1)], 1, "nightly", (8, True))
     story.the_clock_goes_back(120, "nightly")
     night(*((KENT, what) for what in DOINGS if what not in ("the rest of an upload", "half an upload")))
-    story.retention_is_applied(False)  # something is held
-    while any(one.held or one.conflicts for one in story.stage.model.values()):
-        decide(False)
+    story.everything_is_decided()
     story.authorities_come_in_another_order([(KENT, "begin", 2)], [(la, "full", 0) for la in LAS], (KENT, BIRMINGHAM, HACKNEY))
     story.the_clocks_change([], [], "nightly")
     story.weeks_go_by([], 5)
-    story.an_authority_cannot_be_told([], KENT, "full", 0)
-    story.retention_is_applied(False, (9, True))
+    night((HACKNEY, "gap before a delta"))
+    story.retention_is_applied(False)  # which waits for a decision
+    story.plans_run_out_and_their_authority_cannot_be_told(KENT, [("end", 1)])
+    story.plans_run_out_and_are_erased(HACKNEY, [("delete", 0)], False, (9, True))
+    story.plans_run_out_and_are_erased(KENT, [("end", pick) for pick in range(5)], False, None)  # too many at once
     story.retention_is_applied(True, (9, False))
-    night(*((la, "full") for la in LAS))  # with the rows of plans that ended long ago
     story.teardown()
-    left = sorted(EVERYTHING - reached.keys())
-    assert left == []
+    assert sorted(EVERYTHING - reached.keys()) == []
