@@ -310,7 +310,7 @@ def test_a_story_with_something_of_everything(template, tmp_path):
     story.weeks_go_by([], 5)
     night((HACKNEY, "gap before a delta"))
     story.retention_is_applied(False)  # which waits for a decision
-    story.plans_run_out_and_their_authority_cannot_be_told(KENT, [("end", 1)])
+    story.plans_run_out_and_their_authority_cannot_be_told(BIRMINGHAM, [("end", 0)])
     story.plans_run_out_and_are_erased(HACKNEY, [("delete", 0)], False, (9, True))
     story.plans_run_out_and_are_erased(KENT, [("end", pick) for pick in range(5)], False, None)  # too many at once
     story.retention_is_applied(True, (9, False))
