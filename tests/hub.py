@@ -33,7 +33,8 @@ from cpis_batch.keystore import load_master_key
 from cpis_batch.organisations import load as load_organisations
 from cpis_batch.register import view
 from cpis_batch.register.store import PartStore
-from cpis_batch.runs import decide, new_home, nightly
+from cpis_batch.runs import decide, erasure, new_home, nightly, retention
+from cpis_batch.runs.as_of import Use
 from cpis_batch.runs.exchange import Servers
 from cpis_batch.runs.hub import opened
 from cpis_batch.runs.nightly import Night
@@ -191,6 +192,13 @@ class Hub:
         with opened(self.home, what="test", business_date=self.now.date(), now=self.now) as hub, Servers(hub) as servers:
             return decide.decide(hub, servers, hold_id, release=release, by=by, reason=reason)
 
+    def erase(self, *, beyond_brake: bool = False) -> erasure.Applied:
+        """Retention as of today: planned, and that plan applied."""
+        today = self.now.date()
+        asked = erasure.Asked(retention.plan(self.home, today).token, beyond_brake=beyond_brake)
+        with opened(self.home, what="test", business_date=today, now=self.now) as hub:
+            return erasure.apply(hub, asked, Use(by="Records officer", reason="retention of the month"))
+
     # What is seen afterwards
 
     def outbound(self, code: str, start: str = "") -> list[Path]:
@@ -246,10 +254,17 @@ class Hub:
 
     def plans(self, la: str = HACKNEY) -> pa.Table:
         """An LA's part."""
+        return self._parts(la)[0]
+
+    def history(self, la: str = HACKNEY) -> pa.Table:
+        """The versions of an LA's plans that were replaced."""
+        return self._parts(la)[1]
+
+    def _parts(self, la: str) -> tuple[pa.Table, pa.Table]:
         with self.catalogue() as opened_catalogue:
             version = opened_catalogue.la(la)
         assert version is not None
-        return PartStore(self.home / "register", load_master_key(self.home, config.load(self.home))).read(version.plans_part)
+        return retention.parts_of(PartStore(self.home / "register", load_master_key(self.home, config.load(self.home))), version)
 
     def active(self, la: str = HACKNEY) -> set[tuple[str, str]]:
         """(NHS number, plan type) of an LA's active plans on the day of `now`."""

@@ -41,11 +41,12 @@ class Due:
 
 _PLANS_DUE = f"SELECT p.* FROM plans p WHERE {predicates.spent('p.end_date', '$today', '$days')}"
 
+# Files of one evening replace at one instant: of two such versions the later is the one that began there.
 _VERSIONS_DUE = """
 WITH kept AS (
     SELECT * FROM plans ANTI JOIN due USING (nhs_number, plan_type, start_date)
 ), versions AS (
-    SELECT *, max(replaced_on) OVER plan AS gone_on, arg_max(change, known_to) OVER plan AS gone_by
+    SELECT *, max(replaced_on) OVER plan AS gone_on, arg_max(change, (known_to, known_from)) OVER plan AS gone_by
     FROM history WINDOW plan AS (PARTITION BY nhs_number, plan_type, start_date)
 )
 SELECT v.* EXCLUDE (replaced_on, gone_on, gone_by)

@@ -1,4 +1,4 @@
-"""Runs that are broken off: in a process of their own, at the n-th thing that they ask of the system.
+"""Runs, decisions and erasures that are broken off: in a process of their own, at the n-th thing that they ask of the system.
 
 An audit hook of the interpreter sees every file that is opened for writing, renamed, removed or made, and every program that is
 started. There the process is killed, or the disk is full from then on. (SQLite's own writes it does not see: the tests under
@@ -12,22 +12,21 @@ import multiprocessing
 import os
 import signal
 import sys
-from datetime import date, datetime
-from pathlib import Path
+from collections.abc import Callable
 
 _EFFECTS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "subprocess.Popen")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 KILLED = -signal.SIGKILL
 
 
-def broken_off(home: Path, kind: str, day: date, now: datetime, *, at: int, full: bool) -> int:
+def broken_off(run: Callable[[], object], *, at: int, full: bool) -> int:
     """A run that is killed at its `at`-th effect, or finds the disk `full` from there on; how its process ended.
 
     It is forked from a server that has the program loaded and no threads, as the program forks its own workers.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cpis_batch.runs.nightly", "tests.properties.broken_runs"])
-    process = context.Process(target=_run, args=(home, kind, day, now, at, full))
+    context.set_forkserver_preload(["tests.hub", "tests.properties.broken_runs"])
+    process = context.Process(target=_run, args=(run, at, full))
     process.start()
     process.join()
     code = process.exitcode
@@ -36,9 +35,8 @@ def broken_off(home: Path, kind: str, day: date, now: datetime, *, at: int, full
     return code
 
 
-def _run(home: Path, kind: str, day: date, now: datetime, at: int, full: bool) -> None:
+def _run(run: Callable[[], object], at: int, full: bool) -> None:
     from cpis_batch.errors import DiskFault
-    from cpis_batch.runs import nightly
 
     left = at
 
@@ -54,7 +52,7 @@ def _run(home: Path, kind: str, day: date, now: datetime, at: int, full: bool) -
 
     sys.addaudithook(hook)
     try:
-        nightly.run(home, kind=kind, business_date=day, now=now)
+        run()
     except DiskFault as fault:
         os._exit(int(fault.exit_code))
     os._exit(0)

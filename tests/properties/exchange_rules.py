@@ -7,16 +7,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cpis_batch import config
 from cpis_batch.catalogue.records import Arrival
+from cpis_batch.keystore import load_master_key
 from cpis_batch.register import view
+from cpis_batch.register.store import PartStore
 from cpis_batch.runs import rebuild, verify
 from cpis_batch.runs.hub import opened
 from cpis_batch.vocabulary import FileState
-from tests.builders import HACKNEY
-from tests.properties.exchange_stage import FIRST_OWN_KEY, LAS, OWN_KEYS, UNIT_OF, Stage
+from tests.builders import HACKNEY, nhs
+from tests.properties.exchange_stage import FIRST_OWN_KEY, LAS, OWN_KEYS, UNIT_OF, Erasure, Stage
 from tests.properties.plans_model import FACTS, adult_on, is_active, key_of
 from tests.small_england import UNITS, extracts
 
+NUMBERS = [nhs(person).encode() for person in range(80)]  # of everybody in the stories
 TOLD = ("nhs_number", "plan_type", "start_date", *FACTS, "last_confirmed_on", "missing_since")
 
 
@@ -70,13 +74,16 @@ class Rules:
     def register_says_what_the_model_says(self, stage: Stage, la: str) -> None:
         """Row by row, by the register's own reader; and rules 1, 2 and 8 by themselves."""
         model, today = stage.model[la], stage.today
-        table = stage.hub.plans(la) if model.last else None
+        table = stage.hub.plans(la) if model.merged else None
         rows = {key_of(row): row for row in table.to_pylist()} if table else {}
         assert {key: {name: row[name] for name in TOLD} for key, row in rows.items()} == {
             key: {name: plan[name] for name in TOLD} for key, plan in stage.plans(la).items()
         }
         active = {key_of(row) for row in view.active(table, today).to_pylist()} if table else set()
-        assert active == {key for key, plan in stage.plans(la).items() if is_active(plan, today)}
+        assert active == stage.active(la)
+        past = stage.hub.history(la) if model.merged else None
+        versions = {key_of(row) for row in past.to_pylist()} if past else set()
+        assert versions - rows.keys() == model.plans.gone.keys() - rows.keys()
 
         before, self.rows[la] = self.rows[la], rows
         merged, self.merged[la] = self.merged[la], list(model.states.values()).count("MERGED")
@@ -117,7 +124,7 @@ class Rules:
             bad = len(file.rows) - good
             assert Counter(one["outcome"] for one in told["records"]) == +Counter(CPR06=good, CPR07=bad)
             assert outcome == ("CPF02" if not bad else "CPF03" if good else "CPF04")
-            if file is model.last:
+            if file is model.merged[-1]:
                 lasting = [one for one in stage.plans(la).values() if (one["end_date"] or stage.today) >= stage.today]
                 assert len(told["missing"]) == sum(bool(one["missing_since"]) for one in lasting)
         return outcome
@@ -130,7 +137,7 @@ class Rules:
         if len(releases) == self.releases:
             return []
         self.releases, made = len(releases), releases[-1]
-        active = {la: {key for key, plan in stage.plans(la).items() if is_active(plan, stage.today)} for la in LAS}
+        active = {la: stage.active(la) for la in LAS}
         assert made.active == sum(map(len, active.values()))
         assert made.unroutable == sum(len(keys_) for la, keys_ in active.items() if la not in UNIT_OF)
         assert made.sent == made.active - made.unroutable
@@ -143,8 +150,40 @@ class Rules:
                 *(["a plan that leads to no unit"] if made.unroutable else []),
                 *(row["change"] for rows in sent.values() for row in rows)]  # fmt: skip
 
+    def erased(self, stage: Stage, erasure: Erasure) -> Counter[str]:
+        """After retention: who was left out and why, and nobody active has gone; those who went are in no part and no archive."""
+        seen: Counter[str] = Counter()
+        left_out = {la: str(reason) for la, (reason, _) in erasure.applied.left_out.items()}
+        gone: set[str] = set()
+        with stage.hub.catalogue() as catalogue:
+            kept = {one.digest: one.partner for one in catalogue.arrivals("erased_in IS NULL")}
+        for la, (due, why) in erasure.came_to.items():
+            seen.update([f"an authority left out: {left_out[la]}"] if la in left_out else [])
+            assert not due or left_out.get(la) == why
+            if not due or why:
+                continue
+            assert not any(is_active(self.rows[la][key], stage.today) for key in due & self.rows[la].keys())
+            seen.update(["an erasure of plans" if due & self.rows[la].keys() else "an erasure of versions"])
+            self.rows[la] = {key: row for key, row in self.rows[la].items() if key not in due}
+            gone |= {key[0] for key in due}
+            assert la not in kept.values(), "archived files hold what was erased"
+        stay = {key[0] for la in LAS for plans in [stage.model[la].plans] for key in (*plans.plans, *plans.gone)}
+        if gone - stay:
+            seen.update(["a person who stands nowhere any more"])
+            home = stage.hub.home
+            master = load_master_key(home, config.load(home))
+            for part in (*(home / "register").glob("*.parquet"), *(home / "archive").glob("*.parquet")):
+                table = PartStore(part.parent, master).read(part.stem)
+                numbers = set(table["nhs_number"].to_pylist()) if "nhs_number" in table.column_names else set()
+                assert not numbers & (gone - stay)
+            assert {path.stem for path in (home / "archive").glob("*.pgp")} <= kept.keys()
+        return seen
+
     def audit(self, stage: Stage) -> bool:
-        """Verify finds nothing, and the archive alone comes to the same register. Looked at once a commit: whether it was now."""
+        """Verify finds nothing, the archive alone comes to the same register, and no NHS number stands anywhere in plain.
+
+        Looked at once a commit: whether it was now.
+        """
         commit = stage.hub.status()["commit"]
         if commit == self.audited:
             return False
@@ -155,4 +194,6 @@ class Rules:
             rebuilt = rebuild.rebuild(hub)
         assert rebuilt.same, [(one.la_code, one.stopped, one.differences) for one in rebuilt.las]
         assert rebuilt.register_digest == stage.hub.status()["register_digest"]
+        plain = [path.read_bytes() for path in stage.hub.home.rglob("*") if path.is_file()]
+        assert not any(number in data for number in NUMBERS for data in plain)
         return True

@@ -7,9 +7,12 @@ replaced within the first days, each with an overlap.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,12 +23,15 @@ from cpis_batch.envelope.certificates import inspect
 from cpis_batch.envelope.sealing import seal
 from cpis_batch.errors import UsageFault
 from cpis_batch.keystore import load_master_key
+from cpis_batch.runs.erasure import Applied
 from tests.builders import HACKNEY, KENT, nhs
 from tests.failure.strace_kit import copy_of
 from tests.hub import NATIONAL, Hub, extract, keys
+from tests.properties.broken_runs import broken_off
 from tests.properties.offices import DAY, MOTHERS, Office
-from tests.properties.pipeline_model import FEW, MINIMUM, SHARE, Authority, File, day_of
+from tests.properties.pipeline_model import DAYS, FEW, MINIMUM, SHARE, Authority
 from tests.properties.plans_model import is_active
+from tests.properties.sent import File, day_of
 from tests.small_england import KENT_AND_MEDWAY, NORTH_EAST_LONDON, small_england
 
 BIRMINGHAM = "E08000025"
@@ -48,6 +54,7 @@ COLUMNS = (
     "delete_date",
 )
 FIRST_OWN_KEY = f"{HACKNEY}-1"
+Break = tuple[int, bool]  # the effect at which something is broken off; whether by a full disk, else killed
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,15 @@ class Written:
     la: str
     file: File
     sealed: bytes
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What retention came to: as the program says, and for each authority the keys due and why nothing of them went."""
+
+    applied: Applied
+    came_to: dict[str, tuple[set, str | None]]
+    ended: int | None  # the process in which it was broken off
 
 
 @dataclass
@@ -73,6 +89,7 @@ class Stage:
     looks: list[tuple[str, date]] = field(default_factory=list)  # at persons, not reported yet
     told: Counter[str] = field(default_factory=Counter)  # looks reported, by authority
     released: list[date] = field(default_factory=list)
+    shown: dict[str, set] = field(default_factory=lambda: {la: set() for la in LAS})  # the plans active at the last release
     number: int = 0  # the last one given to a file
     extracted: set[datetime] = field(default_factory=set)
 
@@ -82,7 +99,9 @@ class Stage:
         hub = small_england(folder, las=LAS)
         path = hub.home / config.FILE_NAME
         brake = f"[brake]\nminimum = {MINIMUM}\nshare = {SHARE}\nrow_count_share = {FEW}\n"
-        path.write_text(path.read_text().replace("[intake]\n", "[intake]\nworkers = 1\n").replace("[brake]\n", brake))
+        text = path.read_text().replace("[intake]\n", "[intake]\nworkers = 1\n").replace("[brake]\n", brake)
+        assert "[retention]\n" in text
+        path.write_text(text.replace("[retention]\n", f"[retention]\ndays = {DAYS}\n"))
         starts, ends = HUB_KEYS
         master = load_master_key(hub.home, config.load(hub.home))
         made = {"user_id": "Hub <hub@example.org>", "ends": date(2039, 1, 1), "overlap_days": (ends - starts).days}
@@ -119,6 +138,10 @@ class Stage:
     def plans(self, la: str) -> dict:
         """An authority's plans, as the model has them."""
         return self.model[la].plans.plans
+
+    def active(self, la: str) -> set:
+        """The keys of those that are shown today."""
+        return {key for key, plan in self.plans(la).items() if is_active(plan, self.today)}
 
     def next_number(self) -> int:
         """A number of its own for each file."""
@@ -210,7 +233,7 @@ class Stage:
         self.hub.run(kind, self.today)
         if kind != "fortnightly":
             for la in LAS:
-                self.inbound[la] = self.model[la].evening(self.inbound[la], self.hub.now)
+                self.inbound[la] = self.model[la].evening(self.inbound[la], self.hub.now, self.today)
             self.waited_for = sum(map(len, self.inbound.values()))
         if kind == "nightly":
             for number, day in self.looks:
@@ -218,24 +241,68 @@ class Stage:
                     la for la in LAS if any(key[0] == number and is_active(one, day) for key, one in self.plans(la).items())
                 )
             self.looks.clear()
-        self.released += [self.today] if due else []
+        if due:
+            self.released.append(self.today)
+            self.shown = {la: self.active(la) for la in LAS}
 
     def release_due(self) -> bool:
         """Whether a fortnight has begun since the last release."""
         return not self.released or (self.released[-1] - ANCHOR) // FORTNIGHT < (self.today - ANCHOR) // FORTNIGHT
 
-    def decide(self, la: str, name: str, reason: str, *, release: bool) -> None:
-        """A person's decision on a hold; the model is told of it. What waits behind a contradiction cannot be released."""
+    def decide(self, la: str, name: str, reason: str, *, release: bool, broken: Break | None = None) -> int | None:
+        """A person's decision on a hold; the model is told of it. What waits behind a contradiction cannot be released.
+
+        Where it is `broken` off, it is made again unless it was made by then, and what it did not deliver the next run does.
+        """
         with self.hub.catalogue() as catalogue:
             names = {arrival.id: arrival.name for arrival in catalogue.arrivals("partner = ?", (la,))}
             (hold,) = [hold for hold in catalogue.holds() if (names.get(hold.arrival_id), hold.reason) == (name, reason)]
+        decision = partial(self.hub.decide, hold.id, release=release)
         if reason == "PARTNER_HELD" and release:
             with pytest.raises(UsageFault):
-                self.hub.decide(hold.id, release=True)
-            return
-        self.hub.decide(hold.id, release=release)
+                decision()
+            return None
+        ended = broken_off(decision, at=broken[0], full=broken[1]) if broken else None
+        with self.hub.catalogue() as catalogue:
+            is_open = hold.id in {one.id for one in catalogue.holds()}
+        if is_open:
+            decision()
         for code in LAS:
-            self.model[code].evening([], self.hub.now, name if code == la else "", release=release)
+            self.model[code].evening([], self.hub.now, self.today, name if code == la else "", release=release)
+        if broken:
+            self.run("intake")
+        return ended
+
+    def erase(self, *, beyond: bool, broken: Break | None = None) -> Erasure:
+        """Retention; the model is told of it. Where it is `broken` off, people look again and apply what they see then."""
+        ended = broken_off(partial(self.hub.erase, beyond_brake=beyond), at=broken[0], full=broken[1]) if broken else None
+        with self.hub.catalogue() as catalogue:
+            untold = {one.partner for one in catalogue.deliveries("delivered_at IS NULL")}
+        applied = self.hub.erase(beyond_brake=beyond)
+        came_to = {
+            la: self.model[la].retention(self.today, self.shown[la], undelivered=la in untold, beyond=beyond) for la in LAS
+        }
+        return Erasure(applied, came_to, ended)
+
+    @contextmanager
+    def out_of_reach(self, la: str) -> Iterator[None]:
+        """Nothing can be delivered to this authority meanwhile."""
+        folder = self.hub.root / la / "outbound"
+        away = folder.rename(folder.with_name("away"))
+        yield
+        away.rename(folder)
+
+    def kept_from_coming(self, la: str) -> Callable[[], None]:
+        """What an authority has put down is not there yet; it comes when the answer is called."""
+        inbound = self.hub.root / la / "inbound"
+        aside = inbound.rename(inbound.with_name("aside"))
+        inbound.mkdir()
+
+        def come() -> None:
+            inbound.rmdir()
+            aside.rename(inbound)
+
+        return come
 
     def lying(self) -> list[str]:
         """What the partners see on the server."""

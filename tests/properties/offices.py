@@ -67,6 +67,8 @@ class Office:
         row, is_open = self.rows[key], self.is_open(*key[:2])
         if what in ("end", "end soon"):
             self.put(row | {"end_date": today + (2 if what == "end soon" else -1) * DAY})
+        elif what == "end, told late":
+            self.put(row | {"end_date": max(key[2], today - 25 * DAY)})
         elif what == "delete":
             self.put(row | {"delete_date": today})
         elif what == "reopen" and not is_open:
@@ -82,7 +84,11 @@ class Office:
             self.begin(INFANTS + sum(key[1] == "UCPP" for key in self.rows), "CPP", today, born=today - 2 * DAY, since=1)
 
 
-WORK = ("begin", "pregnancy", "nearly 18", "end", "end soon", "delete", "reopen", "amend start", "rename", "err", "birth")
+WORK = (
+    *("begin", "pregnancy", "nearly 18", "birth"),
+    *("end", "end soon", "end, told late", "delete", "reopen", "amend start", "rename", "err"),
+)
+ENDING = ("end", "end, told late", "delete", "amend start")
 
 
 def move(from_office: Office, to_office: Office, pick: int, today: date) -> None:

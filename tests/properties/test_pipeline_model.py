@@ -12,6 +12,7 @@ import os
 import shutil
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -25,15 +26,16 @@ from tests.builders import HACKNEY, KENT
 from tests.properties.broken_runs import KILLED, broken_off
 from tests.properties.evenings import DOINGS
 from tests.properties.exchange_rules import Rules
-from tests.properties.exchange_stage import BIRMINGHAM, LAS, Stage
-from tests.properties.offices import DAY, WORK
+from tests.properties.exchange_stage import BEGINNING, BIRMINGHAM, LAS, Erasure, Stage
+from tests.properties.offices import DAY, ENDING, WORK
+from tests.properties.pipeline_model import DAYS
 
 # The clocks change at 01:00 UTC: half past one in England comes twice in October, and never in March.
 CLOCKS_CHANGE = [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2027, 3, 28, 0, 30, tzinfo=UTC)]
 THE_END = datetime(2027, 12, 1, tzinfo=UTC)
-EXAMPLES, STEPS = int(os.environ.get("CPIS_MODEL_EXAMPLES", "16")), 15
-MANY = 100  # stories, in which chance reaches everything
-BROKEN_OFF = {KILLED: "a run killed", int(Exit.DISK): "a run without disk", 0: "a run that came to its end before"}
+EXAMPLES, STEPS = int(os.environ.get("CPIS_MODEL_EXAMPLES", "5")), 15
+MANY = 300  # stories, of which it is asked that chance alone comes to all but what is hard to come by
+BROKEN_OFF = {KILLED: "killed", int(Exit.DISK): "without disk", 0: "that came to its end before"}
 
 authorities = st.sampled_from(LAS)
 picks = st.integers(0, 9)
@@ -42,6 +44,8 @@ runs = st.sampled_from(["nightly", "nightly", "nightly", "intake", "fortnightly"
 days = st.lists(st.tuples(authorities, st.sampled_from(WORK), picks), max_size=5)
 doings = st.one_of(st.sampled_from(["full", "delta"]), st.sampled_from(list(DOINGS)))
 evenings = st.lists(st.tuples(authorities, doings, picks), max_size=4)
+endings = st.lists(st.tuples(st.sampled_from(ENDING), picks), min_size=1, max_size=5)
+breaks = st.tuples(st.integers(0, 30) | st.integers(0, 110), st.booleans())
 
 # What the stories are to come to: states and holds of files, changes of plans, rows for the units, people's decisions, mishaps.
 EVERYTHING = {
@@ -50,8 +54,26 @@ EVERYTHING = {
     *("NEW", "AMENDED", "ENDED", "RESUMED", "DELETED", "REOPENED", "AGED_OUT", "MISSING"),
     *("CEASED", "CHANGED", "UNCHANGED", "a release", "a release that covers missed ones", "a plan that leads to no unit"),
     *(f"{why} {word}" for why in ("BRAKE", "GAP", "RESET", "CONFLICT", "PARTNER_HELD") for word in ("released", "refused")),
-    *("a run killed", "a run without disk", "a run again", "a run refused for its clock", "a night on which the clocks change"),
+    *(f"{what} {how}" for what in ("a run", "a decision", "an erasure") for how in ("killed", "without disk")),
+    *("a run again", "a run refused for its clock", "a night on which the clocks change", "authorities in another order"),
+    *("an erasure of plans", "an erasure of versions", "a person who stands nowhere any more"),
+    *(f"an authority left out: {why}" for why in ("HOLD", "UNDELIVERED", "BRAKE", "RELEASE")),
     *("an audit", "a report", *DOINGS),
+}
+
+# Two dozen stories did not come to these; the story told by hand must.
+HARD_TO_COME_BY = {
+    *(
+        "BRAKE released",
+        "CONFLICT refused",
+        "CONFLICT released",
+        "GAP refused",
+        "GAP released",
+        "RESET refused",
+        "RESET released",
+    ),
+    *("PARTNER_HELD refused", "PARTNER_HELD released", "a decision killed", "a decision without disk"),
+    *("REOPENED", "RESUMED", "WAITING", "another's signature", "wrong trailer"),
 }
 
 
@@ -71,11 +93,17 @@ class Exchange(RuleBasedStateMachine):
             self.an_auditor_comes()
         shutil.rmtree(self.folder)
 
-    def look(self) -> None:
+    def look(self, erasure: Erasure | None = None) -> None:
         """What must hold, does."""
         self.agreed = False
+        self.reached.update(self.rules.erased(self.stage, erasure).keys() if erasure else ())
         self.reached.update(self.rules.hold(self.stage).keys())
         self.agreed = True
+
+    def ended(self, what, code):
+        """How something that was broken off has ended."""
+        if code is not None:
+            self.reached[f"{what} {BROKEN_OFF[code]}"] += 1
 
     def a_day(self, day, evening):
         for la, what, pick in day:
@@ -102,16 +130,33 @@ class Exchange(RuleBasedStateMachine):
         self.a_night(day, evening, 1, "nightly")
         self.a_night([], more, 1, "nightly")
 
-    @rule(evening=evenings, later=st.sampled_from([0, 1, 14]), kind=runs, at=st.integers(0, 110), full=st.booleans())
-    def a_night_that_is_broken_off(self, evening, later, kind, at, full):
+    @rule(evening=evenings, later=st.sampled_from([0, 1, 14]), kind=runs, broken=breaks)
+    def a_night_that_is_broken_off(self, evening, later, kind, broken):
         """Killed, or out of disk; and run again."""
         self.a_day([], evening)
         self.stage.later(later)
-        hub = self.stage.hub
-        code = broken_off(hub.home, kind, self.stage.today, hub.now, at=at, full=full)
-        self.reached[BROKEN_OFF[code]] += 1
+        at, full = broken
+        self.ended("a run", broken_off(partial(self.stage.hub.run, kind, self.stage.today), at=at, full=full))
         self.stage.run(kind)
         self.look()
+
+    @rule(day=days, evening=evenings, turns=st.permutations(LAS))
+    def authorities_come_in_another_order(self, day, evening, turns):
+        """Rule 5: all in one run of the night, and, in a copy of everything, each in a run of its own, in any order."""
+        self.a_day(day, evening)
+        self.stage.later(1)
+        merged = {la: len(self.stage.model[la].merged) for la in LAS}
+        other = self.stage.copy(self.folder / "other")
+        come = {la: other.kept_from_coming(la) for la in LAS}
+        for la in turns:
+            come[la]()
+            other.hub.run("intake", other.today)
+        self.stage.run("intake")
+        self.look()
+        assert other.hub.status()["register_digest"] == self.stage.hub.status()["register_digest"]
+        shutil.rmtree(self.folder / "other")
+        if sum(len(self.stage.model[la].merged) > merged[la] for la in LAS) > 1:
+            self.reached["authorities in another order"] += 1
 
     @precondition(lambda self: self.stage.hub.now < THE_END - 50 * DAY)
     @rule(day=days, weeks=st.integers(2, 7))
@@ -156,15 +201,66 @@ class Exchange(RuleBasedStateMachine):
 
     # The hub's people
 
-    @precondition(lambda self: any(one.held or one.conflicts for one in self.stage.model.values()))
-    @rule(pick=picks, release=st.booleans())
-    def somebody_decides(self, pick, release):
-        found = [(la, file.name, why) for la in LAS for file, why in self.stage.model[la].held]
-        found += [(la, name, "CONFLICT") for la in LAS for name in sorted(self.stage.model[la].conflicts)]
+    def undecided(self):
+        """What waits for a person: (authority, name of the file, why)."""
+        found = [(la, file.name, why) for la in LAS for file, why in self.stage.model[la].held.items()]
+        return found + [(la, name, "CONFLICT") for la in LAS for name in sorted(self.stage.model[la].conflicts)]
+
+    @precondition(lambda self: self.undecided())
+    @rule(pick=picks, release=st.booleans(), broken=st.none() | breaks)
+    def somebody_decides(self, pick, release, broken=None):
+        found = self.undecided()
         la, name, why = found[pick % len(found)]
-        self.stage.decide(la, name, why, release=release)
+        self.ended("a decision", self.stage.decide(la, name, why, release=release, broken=broken))
         self.reached[f"{why} {'released' if release else 'refused'}"] += 1
         self.look()
+
+    def everything_is_decided(self):
+        """What can be released is, the rest is refused."""
+        while found := self.undecided():
+            la, name, why = found[0]
+            self.stage.decide(la, name, why, release=why not in ("CONFLICT", "PARTNER_HELD"))
+        self.look()
+
+    def plans_run_out(self, la, work):
+        """Plans end, their authority says so, and so long afterwards that they are due a release has told the units."""
+        self.a_night([(la, *one) for one in work], [(la, "full", 0)], 1, "nightly")
+        self.everything_is_decided()
+        self.a_night([], [], 28, "nightly")
+
+    @rule(beyond=st.booleans(), broken=st.none() | breaks)
+    def retention_is_applied(self, beyond, broken=None):
+        erasure = self.stage.erase(beyond=beyond, broken=broken)
+        if any(due and not why for due, why in erasure.came_to.values()):
+            self.ended("an erasure", erasure.ended)
+        self.look(erasure)
+        self.an_auditor_comes()
+
+    @precondition(lambda self: self.stage.hub.now < BEGINNING + DAYS * DAY)  # later the files go, whatever else does
+    @rule(la=authorities, pick=picks)
+    def retention_comes_before_a_release(self, la, pick):
+        """An end is told so late that the plan is due at once, and a unit still shows it."""
+        self.a_night([(la, "end, told late", pick)], [(la, "full", 0)], 1, "intake")
+        self.retention_is_applied(beyond=False)
+
+    @precondition(lambda self: self.stage.hub.now < THE_END - 50 * DAY)
+    @rule(la=authorities, work=endings, beyond=st.booleans(), broken=st.none() | breaks)
+    def plans_run_out_and_are_erased(self, la, work, beyond, broken):
+        self.plans_run_out(la, work)
+        self.retention_is_applied(beyond, broken)
+        self.another_night([(la, "full", 0)])  # the office goes on sending the rows
+
+    @precondition(lambda self: self.stage.hub.now < THE_END - 50 * DAY)
+    @rule(la=authorities, work=endings)
+    def plans_run_out_and_their_authority_cannot_be_told(self, la, work):
+        self.plans_run_out(la, work)
+        with self.stage.out_of_reach(la):
+            self.a_day([], [(la, "full", 0)])
+            self.stage.later(1)
+            self.stage.run("intake")
+            erasure = self.stage.erase(beyond=False)
+        self.stage.run("intake")
+        self.look(erasure)
 
     @rule()
     def an_auditor_comes(self):
@@ -190,7 +286,8 @@ def test_the_exchange_is_as_its_model_whatever_happens(template, tmp_path):
     print(f"\n{next(folders)} stories of up to {STEPS} steps. What was to be seen, and how often:")
     for what, times in sorted(reached.items()):
         print(f"{times:7,} {what}")
-    assert EXAMPLES < MANY or reached.keys() >= EVERYTHING
+    print("Not seen:", ", ".join(sorted(EVERYTHING - reached.keys())) or "nothing")
+    assert EXAMPLES < MANY or reached.keys() >= EVERYTHING - HARD_TO_COME_BY
 
 
 def test_a_story_with_something_of_everything(template, tmp_path):
@@ -201,10 +298,11 @@ def test_a_story_with_something_of_everything(template, tmp_path):
     def night(*evening, day=(), later=1):
         story.a_night(list(day), [(la, what, *(pick or [0])) for la, what, *pick in evening], later, "nightly")
 
-    def decide(*releases):
+    def decide(*releases, broken=None):
         for release in releases:
-            story.somebody_decides(0, release)
+            story.somebody_decides(0, release, broken)
 
+    story.retention_comes_before_a_release(KENT, 0)
     night((HACKNEY, "full"), (BIRMINGHAM, "full"), (KENT, "one left out"), (HACKNEY, "kept back"),
           day=[(HACKNEY, "nearly 18", 0), (BIRMINGHAM, "begin", 0), (HACKNEY, "rename", 0)])  # fmt: skip
     night((HACKNEY, "delta"), day=[(HACKNEY, "end", 0), (HACKNEY, "delete", 1), (HACKNEY, "amend start", 2), (HACKNEY, "err", 3)])
@@ -217,21 +315,29 @@ def test_a_story_with_something_of_everything(template, tmp_path):
     night((HACKNEY, "full"), (HACKNEY, "used sequence"))
     decide(False)
     night((HACKNEY, "truncated", 0))
-    decide(False)
+    decide(False, broken=(6, True))
     night((HACKNEY, "truncated", 3), (KENT, "full"), day=[(KENT, "end", 1)])
-    decide(True)
+    decide(True, broken=(6, False))
     for release in (False, True):
         night((HACKNEY, "count begun anew"))
         decide(release)
     night((HACKNEY, "gap before a delta"))
     decide(False)
+    story.authorities_come_in_another_order([(KENT, "begin", 6)], [(la, "full", 0) for la in LAS], (KENT, BIRMINGHAM, HACKNEY))
     night((HACKNEY, "half an upload"), (KENT, "somebody looks"), later=0)
     night((HACKNEY, "the rest of an upload"), later=0)
-    story.a_night_that_is_broken_off([(HACKNEY, "full", 0)], 1, "nightly", 8, False)
-    story.a_night_that_is_broken_off([(HACKNEY, "full", 0), (KENT, "a unit collects", 1)], 1, "nightly", 8, True)
+    story.a_night_that_is_broken_off([(HACKNEY, "full", 0)], 1, "nightly", (8, False))
+    story.a_night_that_is_broken_off([(HACKNEY, "full", 0), (KENT, "a unit collects", 1)], 1, "nightly", (8, True))
     story.the_clock_goes_back(120, "nightly")
     night(*((KENT, what) for what in DOINGS if what not in ("the rest of an upload", "half an upload")))
-    story.weeks_go_by([], 5)
+    story.everything_is_decided()
     story.the_clocks_change([], [], "nightly")
+    story.weeks_go_by([], 5)
+    night((HACKNEY, "gap before a delta"))
+    story.retention_is_applied(False)  # which waits for a decision
+    story.plans_run_out_and_their_authority_cannot_be_told(BIRMINGHAM, [("end", 0)])
+    story.plans_run_out_and_are_erased(HACKNEY, [("delete", 0), ("begin", 0)], False, (9, True))
+    story.plans_run_out_and_are_erased(KENT, [("end", pick) for pick in range(5)], False, None)  # too many at once
+    story.retention_is_applied(True, (9, False))
     story.teardown()
     assert sorted(EVERYTHING - reached.keys()) == []

@@ -124,3 +124,11 @@ def test_an_event_that_waits_for_its_care_setting_is_kept_while_an_authority_may
     seen = events([event(days, at=at, child=1) for days, at in days_ago.items()])
     assert waited_out(seen, pa.array([nhs(2)]), TODAY, 365)["event_id"].to_pylist() == ["e-366"]
     assert waited_out(seen, pa.array([nhs(1)]), TODAY, 365).num_rows == 0
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_ended_and_was_deleted_in_one_night_goes_as_what_was_deleted(order):
+    """Two files of an evening are of one commit: the later version is the one that begins where it ends."""
+    night = datetime(LONG_AGO.year, LONG_AGO.month, LONG_AGO.day, 2, tzinfo=UTC)
+    past = history([version("ENDED"), version("DELETED") | {"known_from": night}][::order])
+    assert due(plans([plan(1)]), past, TODAY, 365).history.num_rows == 2
