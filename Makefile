@@ -9,7 +9,7 @@ STORIES ?= 300
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types tests fuzz model crash-sweep bench docs lock clean tools-demo tools-test
+.PHONY: help demo test check lint types tests fuzz hostile model crash-sweep bench docs lock clean tools-demo tools-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ fuzz: .stamps/test tools-test ## give what partners send, mutated, to all that r
 
 model: .stamps/test tools-test ## many stories of the whole exchange, held to a model after every step; STORIES=300 is how many
 	CPIS_MODEL_EXAMPLES=$(STORIES) $(BIN)/pytest tests/properties/test_pipeline_model.py -n 0 -q -s
+
+hostile: .stamps/test tools-test ## a night for every hostile server there is; the tests take some, others each time
+	CPIS_SWEEP=all $(BIN)/pytest tests/failure/test_hostile_nights.py -n 2 -q
 
 crash-sweep: .stamps/test tools-test ## kill, fill, cut and unplug a small night at every point; SWEEP="--help" tells how to choose
 	$(BIN)/python -m tests.sweep $(SWEEP)

@@ -17,6 +17,7 @@ from random import Random
 
 from click.testing import CliRunner
 
+from cpis_batch.audit.entry import Head
 from cpis_batch.cli import cli
 from cpis_batch.config import Limits
 from cpis_batch.envelope import status
@@ -245,6 +246,7 @@ def _answer() -> bytes:
         Answer(
             reference="A1", la_code=HACKNEY, la_name="Hackney", file_name="CPIS_LA_x.csv.pgp", file_digest="0" * 64,
             received_at=at, answered_at=at, state=FileState.MERGED, outcome=FileOutcome.ALL_LOADED, sequence=118,
+            audit=Head(7, "0" * 64),
         )
     )  # fmt: skip
 
