@@ -242,7 +242,8 @@ def test_f52_a_death_of_the_record_is_not_that_of_a_child_whose_details_it_does_
     hub.run("nightly")
     hub.next_night()
     (request,) = hub.outbound(TRACE, "CPIS_TRACE_REQUEST_")
-    references = [line.split(",")[1] for line in hub.opened(request, TRACE).decode().splitlines() if line.startswith("D,")]
+    references = [row[1] for row in csv.reader(hub.opened(request, TRACE).decode().splitlines()) if row[0] == "D"]
+    assert len(references) == 2
     respond(hub, *(found(reference, 1, died="2026-11-18") for reference in references))
     hub.run("nightly")
     hub.next_night(14)
