@@ -30,6 +30,8 @@ sandbox hostile | sandbox faults | sandbox serve | demo | init
 run national --dry-run | run national | run intake --dry-run | run nightly --dry-run | run fortnightly | run intake | run nightly
 holds show 77 | holds release 77 --by x --reason y | deliveries resend 77 | rules show CPB-999
 retention plan | retention apply --plan 000000000000 --by J.Okafor --reason asked --yes
+reference check | reference rehearse --on 2027-04-01 | reference import practices BROKEN --yes
+reference import places BROKEN --yes | reference import rows BROKEN --yes
 files --partner Nobody | la check NOWHERE
 """
 APART = {"register asof", "la read-ack", "chis open"}
