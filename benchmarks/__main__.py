@@ -9,14 +9,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import month, night, trace, trace_nights, validation
+from benchmarks import guards, month, night, trace, trace_nights, validation
 from benchmarks.page import Section, page
 from cpis_batch.sandbox.volumes import choose, volumes
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 WORK = Path(__file__).parent.parent / "bench-work"
 QUICK_LAS, QUICK_SCALE, QUICK_ROWS, QUICK_NIGHTS = 6, 0.1, 2_000, 3
-STAGES = ("night", "validation", "trace", "trace-nights", "month")
+STAGES = ("night", "guards", "validation", "trace", "trace-nights", "month")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if "night" in stages:
             sections.append(night.section(night.run(WORK / "night", las=las, scale=scale, rounds=rounds, told=told)))
+        if "guards" in stages:
+            sections.append(guards.section(guards.run(WORK / "guards", las=las, scale=scale, rounds=rounds, told=told)))
         if "validation" in stages:
             told(f"Validating {QUICK_ROWS if given.quick else validation.ROWS:,} rows...")
             judged = validation.measure(QUICK_ROWS, repeats=1) if given.quick else validation.measure()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import month, night, trace_nights
+from benchmarks import guards, month, night, trace_nights
 from benchmarks.page import page
 from cpis_batch.sandbox.volumes import choose
 
@@ -37,3 +37,12 @@ def test_the_benchmark_of_the_trace_has_the_same_nights_with_it_and_without(tmp_
     assert set(measured.costs) == set(trace_nights.NIGHTS)
     assert measured.settled > 0
     assert f"| {trace_nights.NIGHTS[0]}" in page([trace_nights.section(measured)], load=0.0)
+
+
+def test_the_benchmark_of_the_guards_comes_to_one_register_with_them_and_without(tmp_path):
+    compared = guards.run(tmp_path / "work", las=choose(2), scale=0.1, rounds=1, told=lambda _: None)
+    for name in guards.NIGHTS:
+        (digest,) = compared.digests[name, guards.WITH]
+        assert compared.digests[name, guards.WITHOUT] == {digest}
+        assert len(compared.shares(name)) == 1
+    assert f"| {guards.NIGHTS[0]}" in page([guards.section(compared)], load=0.0)
