@@ -165,7 +165,10 @@ def _look(mailbox: Mailbox, delivery: Delivery) -> None:
 
 
 def look_for_collected(catalogue: Catalogue, mailbox: Mailbox, mailbox_name: str, *, now: datetime, threads: Executor) -> int:
-    """Record which delivered files are no longer in their recipients' folders: they have been collected (FAULTS F18)."""
+    """Record which delivered files are no longer in their recipients' folders: they have been collected (FAULTS F18).
+
+    What a run that was killed has left there of an upload is cleared away: no upload of ours is under way now.
+    """
     lying = catalogue.deliveries("mailbox = ? AND delivered_at IS NOT NULL AND collected_at IS NULL", (mailbox_name,))
     by_folder: dict[str, list[Delivery]] = {}
     for delivery in lying:
@@ -173,9 +176,12 @@ def look_for_collected(catalogue: Catalogue, mailbox: Mailbox, mailbox_name: str
 
     def taken(folder: str, deliveries: list[Delivery]) -> list[int]:
         try:
-            present = {entry.name for entry in mailbox.list(folder).entries}
+            listing = mailbox.list(folder)
+            for upload in listing.abandoned:
+                mailbox.clear(folder, upload)
         except CpisError:
             return []  # not known: the next run looks again
+        present = {entry.name for entry in listing.entries}
         return [delivery.id for delivery in deliveries if delivery.name not in present]
 
     looking = [threads.submit(taken, folder, deliveries) for folder, deliveries in by_folder.items()]

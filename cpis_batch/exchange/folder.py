@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from cpis_batch import files
 from cpis_batch.config import Limits
 from cpis_batch.errors import ChangedWhileRead, CpisError, DeliveryUnknown, DiskFault, PartnerRefused, PartnerUnreachable
 from cpis_batch.exchange.mailbox import Entry, Fetched, Listing
-from cpis_batch.exchange.naming import UPLOAD_PREFIX, UPLOAD_SUFFIX, entry_of, numbered, path_of, sorted_out
+from cpis_batch.exchange.naming import entry_of, new_upload, numbered, path_of, sorted_out, upload_path
 
 _PIECE = 256 * 1024
 _SHARED = 0o660  # less the umask: the recipient, who owns the share or is of its group, reads what is sealed to them
@@ -45,7 +44,7 @@ class FolderMailbox:
     def list(self, folder: str) -> Listing:
         """See `Mailbox`. PartnerRefused over `listing_entries`."""
         with _refusals(folder), os.scandir(os.fsencode(self._root / folder)) as scan:
-            found = (_entry(item.name, status) for item in scan if (status := _status(item.path)) is not None)
+            found = ((item.name, _entry(item.name, status)) for item in scan if (status := _status(item.path)) is not None)
             return sorted_out(found, most=self._limits.listing_entries, where=folder)
 
     def fetch(self, folder: str, entry: Entry, into: Path) -> Fetched:
@@ -66,7 +65,7 @@ class FolderMailbox:
             standing = _status(path)
             if standing is not None and standing.st_size == len(data) and self._digest(folder, name, len(data)) == digest:
                 return digest
-            temporary = path.with_name(f"{UPLOAD_PREFIX}{secrets.token_hex(8)}{UPLOAD_SUFFIX}")
+            temporary = path.with_name(new_upload())
             try:
                 with files.new_file(temporary, mode=_SHARED, needed=len(data)) as stream:
                     stream.write(data)
@@ -107,6 +106,11 @@ class FolderMailbox:
                     files.sync_folder(path.parent)
                     return
         raise PartnerRefused(f"{to_folder} holds too many files of one name.", f"Clear {to_folder}.")
+
+    def clear(self, folder: str, upload: str) -> None:
+        """See `Mailbox`."""
+        with _refusals(folder):
+            (self._root / upload_path(folder, upload)).unlink(missing_ok=True)
 
     def _digest(self, folder: str, name: str, most: int) -> str | None:
         path = self._root / path_of(folder, name)

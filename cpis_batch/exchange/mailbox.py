@@ -27,10 +27,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The regular files of a folder, and how many entries were passed over, by reason (`symlink`, `no mode`, ...)."""
+    """The regular files of a folder, and how many entries were passed over, by reason (`symlink`, `no mode`, ...).
+
+    `abandoned`: names of uploads of ours, under way or broken off.
+    """
 
     entries: tuple[Entry, ...]
     skipped: dict[str, int]
+    abandoned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,9 @@ class Mailbox(Protocol):
 
     def move(self, folder: str, name: str, to_folder: str) -> None:
         """Move a file away; where the name is taken there, a number is put behind it. Not there any more: done."""
+
+    def clear(self, folder: str, upload: str) -> None:
+        """Remove an upload of ours that was broken off (`Listing.abandoned`). Not there any more: done. Bug for another name."""
 
 
 class Opener(Protocol):

@@ -5,6 +5,8 @@ A reason is one of ours and says nothing of the entry: a name given by a partner
 
 from __future__ import annotations
 
+import re
+import secrets
 import stat
 import unicodedata
 from collections import Counter
@@ -15,6 +17,9 @@ from cpis_batch.errors import Bug, PartnerRefused
 from cpis_batch.exchange.mailbox import Entry, Listing
 
 UPLOAD_PREFIX, UPLOAD_SUFFIX = ".cpis-", ".tmp"
+_UPLOAD_BYTES = 8
+_UPLOAD = re.compile(rf"{re.escape(UPLOAD_PREFIX)}[0-9a-f]{{{2 * _UPLOAD_BYTES}}}{re.escape(UPLOAD_SUFFIX)}")
+_HIDDEN = "hidden"
 LONGEST_NAME = 200
 MOST_OF_A_NAME = 1000
 
@@ -66,7 +71,7 @@ def entry_of(raw: bytes, mode: int | None, size: int | None, modified: float | N
     if not stat.S_ISREG(mode):
         return _KINDS.get(stat.S_IFMT(mode), "not a file")
     if name.startswith("."):
-        return "hidden"  # uploads under way have such names, ours among them
+        return _HIDDEN  # uploads under way have such names, ours among them
     if size is None or modified is None:
         return "no size or time"
     try:
@@ -75,18 +80,38 @@ def entry_of(raw: bytes, mode: int | None, size: int | None, modified: float | N
         return "no size or time"
 
 
-def sorted_out(found: Iterable[Entry | str], *, most: int, where: str) -> Listing:
-    """The listing that `found` comes to. PartnerRefused as soon as there are more than `most`."""
+def new_upload() -> str:
+    """A name for an upload while it goes on."""
+    return f"{UPLOAD_PREFIX}{secrets.token_hex(_UPLOAD_BYTES)}{UPLOAD_SUFFIX}"
+
+
+def is_upload(name: str) -> bool:
+    """Whether an upload of ours has such a name."""
+    return _UPLOAD.fullmatch(name) is not None
+
+
+def upload_path(folder: str, name: str) -> str:
+    """Where an upload to `folder` is while it goes on. Bug for a name that no upload of ours has."""
+    if not is_upload(name):
+        raise Bug("What is no upload of ours was to be taken for one.")
+    return f"{folder}/{name}"
+
+
+def sorted_out(found: Iterable[tuple[bytes, Entry | str]], *, most: int, where: str) -> Listing:
+    """The listing that names and their entries, or reasons, come to. PartnerRefused as soon as there are more than `most`."""
     entries: list[Entry] = []
     skipped: Counter[str] = Counter()
-    for count, each in enumerate(found, 1):
+    abandoned: list[str] = []
+    for count, (raw, each) in enumerate(found, 1):
         if count > most:
             raise PartnerRefused(
                 f"{where} lists more than {most:,} entries.",
                 "Ask the partner to clear the folder, or raise listing_entries under [limits].",
             )
-        if isinstance(each, str):
+        if each == _HIDDEN and is_upload(raw.decode()):
+            abandoned.append(raw.decode())
+        elif isinstance(each, str):
             skipped[each] += 1
         else:
             entries.append(each)
-    return Listing(tuple(entries), dict(skipped))
+    return Listing(tuple(entries), dict(skipped), tuple(abandoned))

@@ -7,7 +7,6 @@ certain that it did not happen: until the rename is asked for, and after it only
 from __future__ import annotations
 
 import hashlib
-import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from cpis_batch import files
 from cpis_batch.config import Limits, SftpServer
 from cpis_batch.errors import ChangedWhileRead, CpisError, DeliveryUnknown, PartnerRefused, PartnerUnreachable
 from cpis_batch.exchange.mailbox import Entry, Fetched, Listing
-from cpis_batch.exchange.naming import UPLOAD_PREFIX, UPLOAD_SUFFIX, entry_of, numbered, path_of, sorted_out
+from cpis_batch.exchange.naming import entry_of, new_upload, numbered, path_of, sorted_out, upload_path
 from cpis_batch.exchange.packets import MOST_AT_ONCE, NO_SUCH_FILE, PERMISSION_DENIED, POSIX_RENAME, Refusal
 from cpis_batch.exchange.patience import Deadline, persist
 from cpis_batch.exchange.pool import Pool
@@ -67,7 +66,7 @@ class SftpMailbox:
         """See `Mailbox`. PartnerRefused over `listing_entries`."""
 
         def listed(wire: Wire) -> Listing:
-            found = (entry_of(name, a.mode, a.size, a.modified) for name, a in wire.listing(folder))
+            found = ((name, entry_of(name, a.mode, a.size, a.modified)) for name, a in wire.listing(folder))
             return sorted_out(found, most=self._limits.listing_entries, where=folder)
 
         return self._persist(f"listing {folder}", folder, listed)
@@ -146,6 +145,16 @@ class SftpMailbox:
 
         self._persist(f"moving a file of {folder}", folder, moved)
 
+    def clear(self, folder: str, upload: str) -> None:
+        """See `Mailbox`."""
+        path = upload_path(folder, upload)
+
+        def cleared(wire: Wire) -> None:
+            with suppress(Refusal):  # taken away by somebody else, or not ours to remove: nobody needs it
+                wire.remove(path)
+
+        self._persist(f"clearing an upload from {folder}", folder, cleared)
+
     # parts of an operation
 
     def _digest(self, wire: Wire, path: str, folder: str, most: int) -> str | None:
@@ -167,7 +176,7 @@ class SftpMailbox:
         if upload.abandoned:
             with suppress(Refusal):
                 wire.remove(upload.abandoned)
-        upload.abandoned = temporary = f"{upload.folder}/{UPLOAD_PREFIX}{secrets.token_hex(8)}{UPLOAD_SUFFIX}"
+        upload.abandoned = temporary = upload_path(upload.folder, new_upload())
         over = POSIX_RENAME in wire.extensions
         looking, creating = wire.ask_lstat(upload.path), wire.ask_to_create(temporary)
         standing = wire.attributes(looking)

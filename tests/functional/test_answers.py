@@ -123,3 +123,12 @@ def test_f75_what_is_sent_opens_for_its_reader_alone_and_its_pages_load_nothing(
     page = hub.unpacked(path, HACKNEY)["acknowledgement.html"].decode()
     assert "default-src 'none'" in html.unescape(page)
     assert not re.search(r"<(script|link|img|iframe|form)|url\(|https?://", page)
+
+
+def test_f19_what_a_killed_upload_has_left_with_a_partner_is_cleared_away_by_the_next_run(hub):
+    hub.drop(rows=[plan_row(1)])
+    outbound = hub.root / HACKNEY / "outbound"
+    (outbound / ".cpis-0123456789abcdef.tmp").write_bytes(b"the beginning of an answer")
+    (outbound / ".listing").write_bytes(b"the partner's own")
+    hub.run()
+    assert sorted(path.name.partition("_")[0] for path in outbound.iterdir()) == [".listing", "CPIS"]

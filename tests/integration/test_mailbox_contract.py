@@ -46,6 +46,21 @@ def the_entry(place: Place, name: str):
     return entry
 
 
+def test_an_upload_that_was_broken_off_is_told_apart_and_can_be_cleared_away(place):
+    ours, theirs = ".cpis-0123456789abcdef.tmp", ".cpis-notes.tmp"
+    for name in (ours, theirs, ".filepart", "one.pgp"):
+        place.file(name, folder=OUTBOUND)
+    listing = place.mailbox.list(OUTBOUND)
+    assert [entry.name for entry in listing.entries] == ["one.pgp"]
+    assert (listing.abandoned, listing.skipped) == ((ours,), {"hidden": 2})
+    place.mailbox.clear(OUTBOUND, ours)
+    place.mailbox.clear(OUTBOUND, ours)
+    assert place.names(OUTBOUND) == [theirs, ".filepart", "one.pgp"]
+    for other in ("one.pgp", theirs, "../inbound/.cpis-0123456789abcdef.tmp"):
+        with pytest.raises(Bug):
+            place.mailbox.clear(OUTBOUND, other)
+
+
 def test_a_listing_tells_name_size_and_time_of_every_file(place):
     for name, size in (("one.pgp", 0), ("Zoë's second.pgp", 70_000)):
         os.utime(place.file(name, bytes(size)), (0, 1_795_000_000))

@@ -15,6 +15,7 @@ from typing import Any
 
 from cpis_batch import config
 from cpis_batch.catalogue.records import Delivery
+from cpis_batch.exchange.naming import UPLOAD_PREFIX
 from cpis_batch.files import TEMPORARY
 from cpis_batch.keystore import load_master_key
 from cpis_batch.runs import audit
@@ -111,11 +112,12 @@ def hold_to_the_parts_named(hub: Hub) -> None:
 
 
 def hold_to_no_leftover(hub: Hub) -> None:
-    """No half-written file in the home, no sealed file or part that no commit names, no file in the temporary folder."""
+    """No half-written file in the home or with a partner, no sealed file or part that no commit names, nothing temporary."""
     halves = [str(path.relative_to(hub.home)) for path in hub.home.rglob(f"{TEMPORARY}*")]
     # No file: of a killed run that had workers, multiprocessing leaves the folder of a socket.
     temporary = [path.name for path in (hub.home.parent / "tmp").rglob("*") if path.is_file()]
-    assert not halves + temporary, f"left behind: {halves + temporary}"
+    uploads = [str(path.relative_to(hub.root)) for path in hub.root.rglob(f"{UPLOAD_PREFIX}*")]
+    assert not halves + temporary + uploads, f"left behind: {halves + temporary + uploads}"
     with hub.catalogue() as catalogue:
         named = {
             "outbox": {delivery.digest for delivery in catalogue.deliveries()},
