@@ -17,6 +17,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cpis_batch.business_time import business_date as date_in_england
 from cpis_batch.engine import query
 from cpis_batch.register import masks, predicates
 from cpis_batch.register.brake import Brake
@@ -59,6 +60,12 @@ ORDER BY nhs_number, plan_type, start_date, known_from, known_to
 """
 
 
+def _in_england(instants: pa.ChunkedArray) -> pa.Array:
+    """The dates in England of instants: those of commits, of which there are few."""
+    told = instants.combine_chunks().dictionary_encode()
+    return pa.array([date_in_england(one) for one in told.dictionary.to_pylist()], pa.date32()).take(told.indices)
+
+
 def due(plans: pa.Table, history: pa.Table, business_date: date, days: int) -> Due:
     """What of one authority's plans (PLANS) and history (HISTORY) is past retention on `business_date`.
 
@@ -68,14 +75,14 @@ def due(plans: pa.Table, history: pa.Table, business_date: date, days: int) -> D
         return Due(PLANS.empty_table(), HISTORY.empty_table())
     params = {"today": business_date, "days": days}
     ended = query(_PLANS_DUE, {"plans": plans}, params).cast(PLANS)
-    dated = history.append_column("replaced_on", history["known_to"].cast(pa.date32()))
+    dated = history.append_column("replaced_on", _in_england(history["known_to"]))
     versions = query(_VERSIONS_DUE, {"plans": plans, "due": ended, "history": dated}, params)
     return Due(ended, versions.cast(HISTORY))
 
 
 def _may_be(plans: pa.Table, history: pa.Table, business_date: date, days: int) -> bool:
     """Whether anything can be due at all: for most authorities on most days nothing is, and DuckDB need not be asked."""
-    old = pc.less(history["known_to"].cast(pa.date32()), business_date - timedelta(days=days))
+    old = pc.less(_in_england(history["known_to"]), business_date - timedelta(days=days))
     return bool(pc.any(masks.spent(plans["end_date"], business_date, days)).as_py() or pc.any(old).as_py())
 
 

@@ -50,6 +50,13 @@ def test_what_was_deleted_goes_although_the_child_has_another_plan(replaced, goe
     assert due(plans([plan(1)]), past, TODAY, 365).history.num_rows == goes
 
 
+@pytest.mark.parametrize(("deleted_at", "goes"), [("2025-06-30T22:30", 1), ("2025-06-30T23:30", 0)])
+def test_f65_the_days_count_from_the_date_in_england_of_the_commit_that_deleted_a_plan(deleted_at, goes):
+    at = datetime.fromisoformat(f"{deleted_at}+00:00")  # half an hour before midnight in summer time, and half an hour after
+    past = history([version("DELETED") | {"known_to": at}])
+    assert due(plans([plan(1)]), past, date(2026, 7, 1), 365).history.num_rows == goes
+
+
 def test_a_version_under_an_amended_start_stays_as_long_as_the_plan_it_became():
     past = history([version("AMENDED")])
     assert due(plans([plan(1)]), past, TODAY, 365).history.num_rows == 0
