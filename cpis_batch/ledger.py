@@ -45,7 +45,7 @@ _FILES = """
 SELECT a.partner, count(*) AS files, sum(a.state = 'MERGED') AS merged, sum(a.state = 'DUPLICATE') AS duplicate,
     sum(a.state = 'STALE') AS stale, sum(a.state = 'REFUSED') AS refused, sum(a.state = 'HELD') AS held,
     sum(EXISTS (FROM_ACKNOWLEDGEMENTS)) AS acknowledged,
-    coalesce(sum(a.records), 0) AS rows, coalesce(sum(a.records_loaded), 0) AS loaded,
+    coalesce(sum(iif(a.records_loaded IS NULL, 0, a.records)), 0) AS rows, coalesce(sum(a.records_loaded), 0) AS loaded,
     coalesce(sum(a.records_rejected), 0) AS rejected
 FROM arrivals AS a JOIN commits AS c ON c.id = a.commit_id
 WHERE c.business_date = :day AND (:la IS NULL OR a.partner = :la)

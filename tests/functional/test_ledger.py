@@ -67,7 +67,10 @@ def test_every_row_of_every_file_has_one_outcome_and_every_file_one_end_and_one_
     ]
     files = {one["partner"]: one for one in second["files"]}
     assert [files[HACKNEY][name] for name in ("files", "merged", "refused", "acknowledged", "rows")] == [2, 1, 1, 2, 8]
-    assert [files[KENT][name] for name in ("files", "held", "acknowledged", "rows")] == [1, 1, 0, 1]
+    assert [files[KENT][name] for name in ("files", "held", "acknowledged", "rows")] == [1, 1, 0, 0], "no outcome yet"
+    for one in (*first["files"], *second["files"]):
+        assert one["rows"] == one["loaded"] + one["rejected"]
+        assert one["files"] == one["held"] + one["acknowledged"]
 
 
 def test_active_plans_are_those_sent_and_those_that_lead_nowhere(hub):
