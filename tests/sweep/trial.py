@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def command(hub: Hub) -> int:
         return int(end.code or 0)
     finally:
         atexit._run_exitfuncs()  # what is to be done at the end of the program, and would not be at that of a fork
-        sys.stdout.flush()
+        with suppress(OSError):  # what could not be printed was met by the program already, and told by its exit code
+            sys.stdout.flush()
     return 0
 
 
