@@ -233,7 +233,9 @@ class Stage:
         self.hub.run(kind, self.today)
         if kind != "fortnightly":
             for la in LAS:
-                self.inbound[la] = self.model[la].evening(self.inbound[la], self.hub.now, self.today)
+                waiting = [file for file in self.inbound[la] if file.waited_for(self.hub.now)]
+                self.model[la].evening([file for file in self.inbound[la] if file not in waiting], self.today)
+                self.inbound[la] = waiting
             self.waited_for = sum(map(len, self.inbound.values()))
         if kind == "nightly":
             for number, day in self.looks:
@@ -267,8 +269,13 @@ class Stage:
             is_open = hold.id in {one.id for one in catalogue.holds()}
         if is_open:
             decision()
+        self.model[la].conflicts.discard(name)
+        for file in self.model[la].held:
+            if file.name == name:
+                file.waived.add(reason)
+                file.turned_away = not release
         for code in LAS:
-            self.model[code].evening([], self.hub.now, self.today, name if code == la else "", release=release)
+            self.model[code].evening([], self.today, decided=code == la)
         if broken:
             self.run("intake")
         return ended
