@@ -234,7 +234,8 @@ class Stage:
         if kind != "fortnightly":
             for la in LAS:
                 waiting = [file for file in self.inbound[la] if file.waited_for(self.hub.now)]
-                self.model[la].evening([file for file in self.inbound[la] if file not in waiting], self.today)
+                whole = [file for file in self.inbound[la] if file not in waiting]
+                self.model[la].evening(whole, self.today, again=bool(self.inbound[la]))
                 self.inbound[la] = waiting
             self.waited_for = sum(map(len, self.inbound.values()))
         if kind == "nightly":
@@ -269,13 +270,14 @@ class Stage:
             is_open = hold.id in {one.id for one in catalogue.holds()}
         if is_open:
             decision()
-        self.model[la].conflicts.discard(name)
+        if reason == "CONFLICT":
+            self.model[la].states[name] = "REFUSED"
         for file in self.model[la].held:
             if file.name == name:
                 file.waived.add(reason)
                 file.turned_away = not release
         for code in LAS:
-            self.model[code].evening([], self.today, decided=code == la)
+            self.model[code].evening([], self.today, again=code == la)
         if broken:
             self.run("intake")
         return ended

@@ -27,18 +27,14 @@ class Authority:
     merged: list = field(default_factory=list)
     used: dict = field(default_factory=dict)  # sequence -> data, of the files merged since its count began
     held: dict = field(default_factory=dict)  # file -> why, the oldest hold first
-    conflicts: set = field(default_factory=set)  # names of files that contradict one merged, until somebody has decided
-    states: dict = field(default_factory=dict)  # name -> state, or the reason of its hold
+    states: dict = field(default_factory=dict)  # name -> state, or why a person is asked
 
-    def evening(self, put, today, *, decided=False):
-        """Settle what was put down; if something was, or somebody has decided, what is held, too. Then the birthdays."""
-        here = {file.data for file in [*self.merged, *self.held]}
-        turn = sorted([*self.held, *put] if put or decided else [], key=lambda file: (file.sequence, file.extracted_at))
+    def evening(self, put, today, *, again):
+        """Settle what was put down, and what is held if it is looked at `again`. Then the birthdays."""
+        turn = sorted([*(self.held if again else ()), *put], key=lambda file: (file.sequence, file.extracted_at))
         for file in turn:
-            state = "DUPLICATE" if file in put and file.data in here else self.judged(file, today)
-            self.states[file.name] = "REFUSED" if state == "CONFLICT" else state
-            self.conflicts |= {file.name} if state == "CONFLICT" else set()
-            if state == "MERGED":
+            self.states[file.name] = self.judged(file, today)
+            if self.states[file.name] == "MERGED":
                 goes_on = self.merged and file.sequence > self.merged[-1].sequence
                 self.used = (self.used if goes_on else {}) | {file.sequence: file.data}
                 self.plans = self.after(file, today)
@@ -59,12 +55,13 @@ class Authority:
         last = self.merged[-1] if self.merged else file
         known, earlier = self.used.get(file.sequence), file.sequence < last.sequence
         anew = earlier and file.extracted_at > last.extracted_at and (file.sequence == 1 or not known)
+        here = file not in self.held and file.data in {one.data for one in [*self.merged, *self.held]}
         truths = {
-            "REFUSED": not file.readable(today),
-            "DUPLICATE": known == file.data,
+            "REFUSED": not file.readable(today) and not here,
+            "DUPLICATE": known == file.data or here,
             "CONFLICT": known and not anew,
             "STALE": earlier and not anew,
-            "PARTNER_HELD": self.conflicts,
+            "PARTNER_HELD": "CONFLICT" in self.states.values(),
             "RESET": anew,
             "GAP": file.kind == "DELTA" and file.sequence > last.sequence + 1,
             "BRAKE": self.merged and self.too_much(file, today),
@@ -86,7 +83,8 @@ class Authority:
         """Erase what is past its time, `shown` being what the last release showed: the keys, and why nothing of them went."""
         due, plans = self.plans.due(today, shown), self.plans.plans
         brake = too_many(Counter(("ERASED", key[1]) for key in due & plans.keys()), Counter(key[1] for key in plans))
-        truths = {"HOLD": self.held or self.conflicts, "UNDELIVERED": undelivered, "BRAKE": brake and not beyond}
+        asked = self.held or "CONFLICT" in self.states.values()
+        truths = {"HOLD": asked, "UNDELIVERED": undelivered, "BRAKE": brake and not beyond}
         why = next((what for what, true in truths.items() if true), None)
         self.plans = self.plans if why else self.plans.without(due)
         return due, why

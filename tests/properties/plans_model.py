@@ -44,22 +44,22 @@ class Plans:
                 confirmed = max(on, held["last_confirmed_on"]) if held else on
                 plans[key] = new | {"last_confirmed_on": confirmed, "missing_since": None}
         for key in plans.keys() - sent.keys():
-            plan, lasts = plans[key], plans[key]["end_basis"] != "AGE" and (plans[key]["end_date"] or today) >= today
+            plan = plans[key]
             if key in done or key[:2] in in_vain:
                 plan["missing_since"] = None
-            elif kind == "FULL" and lasts:
+            elif kind == "FULL" and plan["end_basis"] != "AGE" and last_day(plan) >= today:
                 plan["missing_since"], done[key] = plan["missing_since"] or on, "MISSING"
         return Plans(self.days, plans, gone, done, self.changes + Counter(done.values()))
 
     def spent(self, one, today):
         """Whether a plan ended longer ago than plans are kept."""
-        return one["end_date"] is not None and one["end_date"] + timedelta(self.days) < today
+        return last_day(one) < today - timedelta(self.days)
 
     def due(self, today, shown):
         """The keys of which nothing is kept any more, but for those of whom a unit was shown (`shown`) what is then not there."""
         kept = {key for key, plan in self.plans.items() if not self.spent(plan, today)}
         of_kept, waiting = ({key[:2] for key in some} for some in (kept, shown - kept))
-        old = {key: gone[-1][1] for key, gone in self.gone.items() if gone[-1][0] + timedelta(self.days) < today}
+        old = {key: gone[-1][1] for key, gone in self.gone.items() if gone[-1][0] < today - timedelta(self.days)}
         past = {key for key, change in old.items() if change == "DELETED" or key[:2] not in of_kept}
         return {key for key in (self.plans.keys() | past) - kept if key[:2] not in waiting}
 
@@ -73,6 +73,10 @@ def key_of(one):
     return one["nhs_number"], one["plan_type"], one["start_date"]
 
 
+def last_day(one):
+    return one["end_date"] or date.max
+
+
 def adult_on(one):
     """The 18th birthday, on which a child's plan ends; for 29 February it is 1 March. A mother's does not end by itself."""
     born = one["date_of_birth"]
@@ -81,7 +85,7 @@ def adult_on(one):
 
 def aged(one, today):
     """As the calendar has it."""
-    if adult_on(one) <= today and adult_on(one) < (one["end_date"] or date.max):
+    if adult_on(one) <= today and adult_on(one) < last_day(one):
         return one | {"end_date": adult_on(one), "end_basis": "AGE"}
     return one | {"end_basis": one.get("end_basis") or ("LA" if one["end_date"] else None)}
 
@@ -93,7 +97,7 @@ def verdict(held, new, gone):
     differ = {name for name in (*DATES, *FACTS) if held[name] != new[name]}
     verdicts = {
         "DELETED": new["delete_date"],
-        "AGED_OUT": new["end_basis"] == "AGE" and new["end_date"] < (held["end_date"] or date.max),
+        "AGED_OUT": new["end_basis"] == "AGE" and last_day(new) < last_day(held),
         "ENDED": new["end_date"] and not held["end_date"],
         "RESUMED": held["end_date"] and not new["end_date"],
         "REDATED": differ & DATES,
@@ -105,4 +109,4 @@ def verdict(held, new, gone):
 
 def is_active(one, on):
     """Whether a plan is shown on that day."""
-    return one["start_date"] <= on <= min(one["end_date"] or date.max, adult_on(one))
+    return one["start_date"] <= on <= min(last_day(one), adult_on(one))
