@@ -15,8 +15,7 @@ from tests.properties.plans_model import Plans, is_active
 DAYS = 20  # for which the home under test keeps a plan after its end
 MINIMUM, SHARE, FEW = 2, 0.25, 0.5  # its brake, small enough for a handful of children
 HOLDS = ("GAP", "RESET", "BRAKE", "PARTNER_HELD")
-ADDED = dict.fromkeys(("NEW", "REOPENED", "RESUMED"), "ADDED")
-BRAKED = ADDED | {change: change for change in ("ENDED", "DELETED", "REDATED", "MISSING")}
+BRAKED = ({"NEW", "REOPENED", "RESUMED"}, {"ENDED"}, {"DELETED"}, {"REDATED"}, {"MISSING"})  # what is counted together
 
 
 @dataclass
@@ -75,14 +74,14 @@ class Authority:
         active = Counter(key[1] for key, plan in before.items() if is_active(plan, today))
         usual = next((len(one.rows) for one in reversed(self.merged) if one.kind == "FULL"), 0)
         few = file.kind == "FULL" and len(file.rows) < max(bool(active), ceil(FEW * usual))
-        asked = {key[1] for key in done if done[key] == "MISSING" and not before[key]["missing_since"]}  # once for each plan
-        braked = [key for key in done if done[key] in BRAKED and (done[key] != "MISSING" or key[1] in asked)]
-        return few or too_many(Counter((BRAKED[done[key]], key[1]) for key in braked), active)
+        newly = {key[1] for key in done if done[key] == "MISSING" and not before[key]["missing_since"]}
+        asked = [key for key in done if done[key] != "MISSING" or key[1] in newly]  # for what is missing already nobody is
+        return few or any(too_many((key for key in asked if done[key] in alike), active) for alike in BRAKED)
 
     def retention(self, today, shown, *, undelivered, beyond):
         """Erase what is past its time, `shown` being what the last release showed: the keys, and why nothing of them went."""
         due, plans = self.plans.due(today, shown), self.plans.plans
-        brake = too_many(Counter(("ERASED", key[1]) for key in due & plans.keys()), Counter(key[1] for key in plans))
+        brake = too_many(due & plans.keys(), Counter(key[1] for key in plans))
         asked = self.held or "CONFLICT" in self.states.values()
         truths = {"HOLD": asked, "UNDELIVERED": undelivered, "BRAKE": brake and not beyond}
         why = next((what for what, true in truths.items() if true), None)
@@ -90,6 +89,6 @@ class Authority:
         return due, why
 
 
-def too_many(counts, standing):
-    """Whether more than the larger of MINIMUM and SHARE of what stands of a type, of counts by (what, type)."""
-    return any(n > max(MINIMUM, int(SHARE * standing[kind])) for (_, kind), n in counts.items())
+def too_many(keys, standing):
+    """Whether they are more than the larger of MINIMUM and SHARE of what stands of a type, counted by type."""
+    return any(n > max(MINIMUM, int(SHARE * standing[kind])) for kind, n in Counter(key[1] for key in keys).items())

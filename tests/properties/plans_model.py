@@ -34,8 +34,8 @@ class Plans:
             others = [one for one in plans.keys() - sent.keys() if one[:2] == key[:2] and not plans[one]["end_date"]]
             old = max(others) if others and is_open and key not in plans else key  # else it amends the start of the open plan
             held = self.plans.get(old)
-            if not held and (new["delete_date"] or self.spent(new, today)):
-                continue
+            if not held and (new["delete_date"] or last_day(new) < today - timedelta(self.days)):
+                continue  # there is nothing to delete, or what ended so long ago is not taken in again
             done[key] = verdict(held, new, self.gone.get(key, ()))
             if new["delete_date"] or old != key:
                 del plans[old]
@@ -51,15 +51,12 @@ class Plans:
                 plan["missing_since"], done[key] = plan["missing_since"] or on, "MISSING"
         return Plans(self.days, plans, gone, done, self.changes + Counter(done.values()))
 
-    def spent(self, one, today):
-        """Whether a plan ended longer ago than plans are kept."""
-        return last_day(one) < today - timedelta(self.days)
-
     def due(self, today, shown):
         """The keys of which nothing is kept any more, but for those of whom a unit was shown (`shown`) what is then not there."""
-        kept = {key for key, plan in self.plans.items() if not self.spent(plan, today)}
+        long_ago = today - timedelta(self.days)
+        kept = {key for key, plan in self.plans.items() if last_day(plan) >= long_ago}
         of_kept, waiting = ({key[:2] for key in some} for some in (kept, shown - kept))
-        old = {key: gone[-1][1] for key, gone in self.gone.items() if gone[-1][0] < today - timedelta(self.days)}
+        old = {key: gone[-1][1] for key, gone in self.gone.items() if gone[-1][0] < long_ago}
         past = {key for key, change in old.items() if change == "DELETED" or key[:2] not in of_kept}
         return {key for key in (self.plans.keys() | past) - kept if key[:2] not in waiting}
 
