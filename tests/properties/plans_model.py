@@ -1,7 +1,7 @@
 """What extracts and retention do to one authority's plans, in plain Python: a dict of plans and the rules of DESIGN, row by row.
 
 It knows no table, no SQL and no module of ours. A row is a dict with the columns of an extract (dates as dates), a plan one
-with `end_basis`, `last_confirmed_on` and `missing_since` besides; both go by their key.
+with `end_basis`, `last_confirmed_on` and `missing_since` besides; both go by their key. `Plans` is a value: a night makes new ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Plans:
 
     days: int = 365
     plans: dict = field(default_factory=dict)
-    gone: dict = field(default_factory=dict)  # key -> each (day, change) by which the plan was deleted or its start amended
+    gone: dict = field(default_factory=dict)  # key -> each (day, change) by which it was deleted, or given another start
     done: dict = field(default_factory=dict)  # key -> what the last night did to it; REDATED is AMENDED in its dates
     changes: Counter = field(default_factory=Counter)  # how often each was done, ever
 
@@ -67,10 +67,12 @@ class Plans:
 
 
 def key_of(one):
+    """By what an authority's rows and plans are known."""
     return one["nhs_number"], one["plan_type"], one["start_date"]
 
 
 def last_day(one):
+    """The end date; an open plan has none that comes."""
     return one["end_date"] or date.max
 
 
