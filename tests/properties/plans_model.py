@@ -1,7 +1,8 @@
 """What extracts and retention do to one authority's plans, in plain Python: a dict of plans and the rules of DESIGN, row by row.
 
 It knows no table, no SQL and no module of ours. A row is a dict with the columns of an extract (dates as dates), a plan one
-with `end_basis`, `last_confirmed_on` and `missing_since` besides; both go by their key. `Plans` is a value: a night makes new ones.
+with `end_basis`, `last_confirmed_on` and `missing_since` besides; both go by their key. `Plans` are a value: a night
+makes new ones.
 """
 
 from __future__ import annotations
