@@ -233,7 +233,10 @@ class Stage:
         self.hub.run(kind, self.today)
         if kind != "fortnightly":
             for la in LAS:
-                self.inbound[la] = self.model[la].evening(self.inbound[la], self.hub.now, self.today)
+                waiting = [file for file in self.inbound[la] if file.waited_for(self.hub.now)]
+                whole = [file for file in self.inbound[la] if file not in waiting]
+                self.model[la].evening(whole, self.today, again=bool(self.inbound[la]))
+                self.inbound[la] = waiting
             self.waited_for = sum(map(len, self.inbound.values()))
         if kind == "nightly":
             for number, day in self.looks:
@@ -267,8 +270,14 @@ class Stage:
             is_open = hold.id in {one.id for one in catalogue.holds()}
         if is_open:
             decision()
+        if reason == "CONFLICT":
+            self.model[la].states[name] = "REFUSED"
+        for file in self.model[la].held:
+            if file.name == name:
+                file.waived.add(reason)
+                file.turned_away = not release
         for code in LAS:
-            self.model[code].evening([], self.hub.now, self.today, name if code == la else "", release=release)
+            self.model[code].evening([], self.today, again=code == la)
         if broken:
             self.run("intake")
         return ended

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from tests.properties.plans_model import adult_on
@@ -29,6 +29,7 @@ class File:
     sound: bool = True  # in its signature and its form
     opens: tuple[date, date] = (date.min, date.max)  # the days on which the hub has its key and the sender may sign with his
     waived: set = field(default_factory=set)  # what a person has released it from
+    turned_away: bool = False  # by a person
 
     @property
     def extracted_on(self) -> date:
@@ -36,11 +37,21 @@ class File:
         return day_of(self.extracted_at)
 
     def readable(self, today: date) -> bool:
-        """Whether it is what it should be, and can be opened today."""
-        return self.sound and not self.broken and self.opens[0] <= today <= self.opens[1]
+        """Whether it is what it should be, nobody has turned it away, and it can be opened today."""
+        return self.sound and not self.turned_away and not self.broken and self.opens[0] <= today <= self.opens[1]
 
-    def loads(self, row: dict, today: date) -> bool:
-        """Whether a row may be used, as far as these files have it: dates in their order, a child's plan in its childhood."""
-        start, born = row["start_date"], row["date_of_birth"]
-        in_order = start <= (row["end_date"] or start) and start <= (row["delete_date"] or start) <= max(today, start)
-        return in_order and (row["plan_type"] == "UCPP" or born <= start < adult_on(row))
+    def waited_for(self, now: datetime) -> bool:
+        """Whether it may still be on its way: what is no message is given two hours."""
+        return self.broken and now - self.put_at < timedelta(hours=2)
+
+    def parted(self, today: date) -> tuple[list, list]:
+        """The rows that may be used, and those that may not."""
+        good = [row for row in self.rows if _loads(row, today)]
+        return good, [row for row in self.rows if row not in good]
+
+
+def _loads(row: dict, today: date) -> bool:
+    """Whether a row may be used, as far as these files have it: dates in their order, a child's plan in its childhood."""
+    start, born = row["start_date"], row["date_of_birth"]
+    in_order = start <= (row["end_date"] or start) and start <= (row["delete_date"] or start) <= max(today, start)
+    return in_order and (row["plan_type"] == "UCPP" or born <= start < adult_on(row))

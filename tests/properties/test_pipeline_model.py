@@ -204,7 +204,7 @@ class Exchange(RuleBasedStateMachine):
     def undecided(self):
         """What waits for a person: (authority, name of the file, why)."""
         found = [(la, file.name, why) for la in LAS for file, why in self.stage.model[la].held.items()]
-        return found + [(la, name, "CONFLICT") for la in LAS for name in sorted(self.stage.model[la].conflicts)]
+        return found + [(la, name, why) for la in LAS for name, why in self.stage.model[la].states.items() if why == "CONFLICT"]
 
     @precondition(lambda self: self.undecided())
     @rule(pick=picks, release=st.booleans(), broken=st.none() | breaks)
