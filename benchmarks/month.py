@@ -70,7 +70,9 @@ def _built(folder: Path, month: Month, las: Sequence[str], scale: float, told: C
         now = at_night(england.on)
         senders.put_down(_drops(england, number, now - timedelta(hours=3)))
         night = nightly.run(home, kind="intake", business_date=england.on, now=now)
-        assert night.exit_code is Exit.DONE, night.document["needs_a_person"]
+        document = night.document
+        amiss = ("failed", "stopped", "waiting", "holds", "partners_in_trouble", "servers_down", "undelivered", "needs_a_person")
+        assert night.exit_code is Exit.DONE, {name: document[name] for name in amiss if document[name]}
         month.rows += england.plans.num_rows
         month.changed += changed_on(england.plans, england.on).num_rows if number > 1 else 0
         if number < month.nights:
