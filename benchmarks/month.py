@@ -72,7 +72,8 @@ def _built(folder: Path, month: Month, las: Sequence[str], scale: float, told: C
         night = nightly.run(home, kind="intake", business_date=england.on, now=now)
         document = night.document
         amiss = ("failed", "stopped", "waiting", "holds", "partners_in_trouble", "servers_down", "undelivered", "needs_a_person")
-        assert night.exit_code is Exit.DONE, {name: document[name] for name in amiss if document[name]}
+        others = [file for file in document["files"] if file["state"] != "MERGED"]
+        assert night.exit_code is Exit.DONE, {name: document[name] for name in amiss if document[name]} | {"files": others}
         month.rows += england.plans.num_rows
         month.changed += changed_on(england.plans, england.on).num_rows if number > 1 else 0
         if number < month.nights:

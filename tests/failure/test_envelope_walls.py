@@ -190,6 +190,22 @@ def test_the_processor_is_limited_by_a_signal_that_tells_itself_from_a_kill_from
     assert finished.stdout.decode().strip() == f"(30, 31) (0, 0) {256 * MEGABYTE}"
 
 
+def test_f28_the_limit_of_core_files_is_not_changed_under_a_running_gpg_which_would_give_up(monkeypatch):
+    """gpg looks at its limit and sets it anew: lowered in between, it took 1 good message in 3,500 for an unreadable one."""
+    changed: list[int] = []
+    real = resource.prlimit
+
+    def noted(pid: int, limit: int, *new: tuple[int, int]) -> tuple[int, int]:
+        changed.extend([limit] * len(new))
+        return real(pid, limit, *new)
+
+    monkeypatch.setattr(resource, "prlimit", noted)
+    finished = run_python("import resource\nprint(resource.getrlimit(resource.RLIMIT_CORE))")
+    assert finished.stdout.strip() == b"(0, 0)"
+    assert resource.RLIMIT_AS in changed
+    assert resource.RLIMIT_CORE not in changed
+
+
 def test_memory_beyond_the_wall_is_not_given():
     finished = run_python("bytearray(300 * 1024 * 1024)")
     assert finished.returncode == 1
