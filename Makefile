@@ -62,7 +62,7 @@ tools-demo:
 	@sh ./requirements/system.sh gpg
 
 tools-test:
-	@sh ./requirements/system.sh gpg sshd strace
+	@sh ./requirements/system.sh gpg sshd strace chromium soffice
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ...")'

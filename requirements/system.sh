@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that the named programs (gpg, sshd, strace) are here: installs the missing ones where that is
+# Makes sure that the named programs (gpg, sshd, strace, chromium, soffice) are here: installs the missing ones where that is
 # allowed (root, or sudo without a password), else says which command would.
 set -eu
 
@@ -7,6 +7,7 @@ package_of() {
     case "$1" in
     gpg) echo gnupg ;;
     sshd) echo openssh-server ;;
+    soffice) echo libreoffice-calc-nogui ;;
     *) echo "$1" ;;
     esac
 }
