@@ -99,7 +99,7 @@ def measure(las: Sequence[str], scale: float) -> Course:
     everybody = course.step("all plans side by side, by person", lambda: known(plans, found.persons))
     seen = [
         course.step("conflicts", lambda: conflicts(everybody, on=ON)),
-        course.step("gaps", lambda: gaps(everybody, accesses, reference.working_days, on=ON)),
+        course.step("gaps", lambda: gaps(everybody, accesses, found.persons, reference.working_days, on=ON)),
         course.step("unborn", lambda: unborn(everybody, reference.working_days, on=ON)),
         course.step("returns", lambda: returns(everybody, on=ON)),
     ]

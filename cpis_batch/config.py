@@ -82,12 +82,14 @@ class Extracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Demographics(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Days for which a trace counts as current, and for which a question to the trace service stays open.
 
+    `ask_after_end`: whether a child whose last plan is over is asked about once more, for a move of practice.
     A service that has answered nothing for `unavailable_nights` is unavailable: files then load with their rows provisional,
     or `wait` for it, held whole and told so with CPF05.
     """
 
     current_days: int = 90
     answer_days: int = 7
+    ask_after_end: bool = True
     unavailable: Literal["provisional", "wait"] = "provisional"
     unavailable_nights: int = 3
 

@@ -48,6 +48,7 @@ def person(child: int = 1, **facts: Any) -> dict[str, Any]:
         "practice_code": None,
         "residence_code": None,
         "date_of_death": None,
+        "practice_since": None,
     } | facts
 
 

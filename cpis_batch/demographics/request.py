@@ -1,8 +1,10 @@
 """Whom to ask PDS about tonight, and the request file that asks (specs/trace-request/1.0).
 
 Asked about is whoever has an active plan and no current trace: an identity that is new or amended, one whose trace is older
-than the set time (than a week where it reports a death), a baby whose trace was postponed and who is six weeks old. Nobody is
-asked about twice while a question is open, and never again once a number is inactive with none in its place (FAULTS F48).
+than the set time (than a week where it reports a death), a baby whose trace was postponed and who is six weeks old. A child
+whose last plan is over is asked about once more, two weeks after its end: where the practice is another one by then, the child
+has moved, and whoever ended the plan is asked to look (`national.gaps`, FAULTS F51). Nobody is asked about twice while a question
+is open, and never again once a number is inactive with none in its place (FAULTS F48).
 
 A reference names one question for ever, by sequence and time of its file and by its row: after a backup was restored
 sequences come again, and a late answer must not then be to another person's question. Rows stand in the order of the
@@ -23,11 +25,13 @@ from cpis_batch.business_time import text_of
 from cpis_batch.demographics import matching
 from cpis_batch.demographics.schema import REQUESTS
 from cpis_batch.engine import query
+from cpis_batch.register.predicates import adult_on
 from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import Environment, Inactive, NhsNumberStatus
 
 FORMAT, VERSION = "CPIS-TRACE-REQUEST", "1.0"
 DEATH_DAYS = 7  # a death is asked about again so soon: a child recorded dead in error is on no list to contact
+AFTER_END_DAYS = 14  # the clock of a gap is 15 working days, three weeks: the answer is there before it is over
 POSTPONED_DAYS = 42  # a trace of a baby may be postponed for six weeks (NHS number status 08)
 
 
@@ -39,6 +43,7 @@ class Why(StrEnum):
     OLD = "OLD"  # the trace is older than the set time
     DEATH = "DEATH"  # a death was reported a week ago: is it still?
     SIX_WEEKS = "SIX_WEEKS"  # it was postponed until now
+    AFTER_END = "AFTER_END"  # the last plan ended two weeks ago: has the child moved?
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +73,40 @@ def still_open(questions: pa.Table, *, on: date, patience: Patience) -> pa.Table
     ).cast(REQUESTS)
 
 
-def wanted(active: pa.Table, persons: pa.Table, questions: pa.Table, *, on: date, patience: Patience) -> pa.Table:
-    """Whom to ask about on the day `on`: matching.IDENTITIES with `why`, by identity.
+def over(plans: pa.Table, *, on: date) -> pa.Table:
+    """Of `plans` (columns of register.schema.PLANS) those of children whose last one, at any authority, ended two weeks ago.
 
-    Takes active plans (register.schema.PLANS), PERSONS and the open REQUESTS.
+    For two weeks they are among them: that is how long a question may be asked anew. A plan ended by the 18th birthday is none
+    of these, nor is a mother's.
     """
     return query(
         f"""
+        SELECT * FROM plans AS plan WHERE {adult_on("plan")} > $on AND nhs_number IN (
+            SELECT nhs_number FROM plans GROUP BY nhs_number
+            HAVING max(coalesce(end_date, DATE '9999-12-31')) BETWEEN $on - {2 * AFTER_END_DAYS - 1} AND $on - {AFTER_END_DAYS}
+            AND bool_and(plan_type <> 'UCPP'))
+        """,
+        {"plans": plans},
+        {"on": on},
+    ).cast(plans.schema)
+
+
+def wanted(
+    active: pa.Table, persons: pa.Table, questions: pa.Table, *, on: date, patience: Patience, ended: pa.Table | None = None
+) -> pa.Table:
+    """Whom to ask about on the day `on`: matching.IDENTITIES with `why`, by identity.
+
+    Takes active plans (register.schema.PLANS), PERSONS and the open REQUESTS; `ended`: the plans of those whose last plan is
+    over (`over`), who are asked about if a practice was known before.
+    """
+    ended = active.slice(0, 0) if ended is None else ended
+    return query(
+        f"""
         SELECT held.*, CASE
+            WHEN held.nhs_number NOT IN (SELECT nhs_number FROM active) THEN CASE
+                WHEN traced.practice_code IS NOT NULL AND traced.date_of_death IS NULL
+                    AND traced.traced_on < ended.day + {AFTER_END_DAYS}
+                THEN '{Why.AFTER_END}' END
             WHEN traced.identity IS NULL AND held.nhs_number IN (SELECT nhs_number FROM persons) THEN '{Why.AMENDED}'
             WHEN traced.identity IS NULL THEN '{Why.NEW}'
             WHEN traced.traced_on + $current_days <= $on THEN '{Why.OLD}'
@@ -84,12 +115,19 @@ def wanted(active: pa.Table, persons: pa.Table, questions: pa.Table, *, on: date
             THEN '{Why.SIX_WEEKS}' END AS why
         FROM held
         LEFT JOIN persons AS traced USING (nhs_number, identity)
+        LEFT JOIN (SELECT nhs_number, max(end_date) AS day FROM ended GROUP BY nhs_number) AS ended USING (nhs_number)
         ANTI JOIN questions USING (nhs_number, identity)
         WHERE why IS NOT NULL
             AND held.nhs_number NOT IN (SELECT nhs_number FROM persons WHERE inactive = '{Inactive.NO_REPLACEMENT}')
         ORDER BY held.identity
         """,
-        {"held": matching.identities(active), "persons": persons, "questions": questions},
+        {
+            "held": matching.identities(pa.concat_tables([active, ended])),
+            "active": active.select(["nhs_number"]),
+            "ended": ended.select(["nhs_number", "end_date"]),
+            "persons": persons,
+            "questions": questions,
+        },
         {"on": on, "current_days": patience.current_days},
     )
 

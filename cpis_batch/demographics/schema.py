@@ -14,7 +14,8 @@ PERSONS, the current trace of each identity, with its age:
 - `traced_on`: when PDS was asked; `outcome`: CPR01 to CPR07, null while a trace is postponed; `status`: NHS number status;
 - `check`: the check that failed (`matching.Check`), null where none did;
 - `inactive`: SUPERSEDED or NO_REPLACEMENT (`vocabulary.Inactive`); `current_number`: with SUPERSEDED alone;
-- `sensitive`; `practice_code`, `residence_code`: of who matched and is not sensitive; `date_of_death`: of who matched.
+- `sensitive`; `practice_code`, `residence_code`: of who matched and is not sensitive; `date_of_death`: of who matched;
+- `practice_since`: the `traced_on` of the first trace that told of this practice and no more of another; null for the first.
 
 Names and the date of birth that PDS has are compared and not kept.
 """
@@ -63,5 +64,6 @@ PERSONS = pa.schema(
         pa.field("practice_code", pa.string()),
         pa.field("residence_code", pa.string()),
         pa.field("date_of_death", pa.date32()),
+        pa.field("practice_since", pa.date32()),
     ]
 )

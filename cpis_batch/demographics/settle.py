@@ -131,7 +131,7 @@ def _judged(answered: pa.Table) -> pa.Table:
             sensitive,
             CASE WHEN matched AND NOT sensitive THEN practice_code END AS practice_code,
             CASE WHEN matched AND NOT sensitive THEN residence_code END AS residence_code,
-            CASE WHEN matched THEN date_of_death END AS date_of_death
+            CASE WHEN matched THEN date_of_death END AS date_of_death, NULL AS practice_since
         FROM (
             SELECT * EXCLUDE ("check"), "check" AS failed, {tells} AS tells, {tells} AND "check" IS NULL AS matched,
                 answered_on - date_of_birth BETWEEN 0 AND {POSTPONED_DAYS - 1} AND NOT ({tells} AND "check" IS NULL)
@@ -154,7 +154,10 @@ def _kept(persons: pa.Table, verdicts: pa.Table, held: pa.Table) -> pa.Table:
     return query(
         f"""
         WITH now AS (
-            SELECT * FROM verdicts
+            SELECT verdict.* REPLACE (
+                CASE WHEN verdict.practice_code <> before.practice_code THEN verdict.traced_on
+                     WHEN verdict.practice_code = before.practice_code THEN before.practice_since END AS practice_since)
+            FROM verdicts AS verdict LEFT JOIN persons AS before USING (nhs_number, identity)
             UNION ALL
             SELECT * FROM persons ANTI JOIN verdicts USING (nhs_number, identity)),
         settled AS (
@@ -182,7 +185,8 @@ def _frozen(persons: pa.Table) -> pa.Table:
             CASE WHEN NOT frozen THEN current_number END AS current_number, sensitive,
             CASE WHEN NOT frozen AND NOT secret THEN practice_code END AS practice_code,
             CASE WHEN NOT frozen AND NOT secret THEN residence_code END AS residence_code,
-            date_of_death
+            date_of_death,
+            CASE WHEN NOT frozen AND NOT secret THEN practice_since END AS practice_since
         FROM (SELECT *,
                 nhs_number IN (SELECT nhs_number FROM persons WHERE inactive = '{Inactive.NO_REPLACEMENT}') AS frozen,
                 nhs_number IN (SELECT nhs_number FROM persons WHERE sensitive) AS secret FROM persons)

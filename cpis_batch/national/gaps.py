@@ -1,12 +1,10 @@
 """Children whom nobody holds any more though they have been seen since: the transfer gap (FAULTS F51).
 
 A child leaves authority A, whose plan ends, and authority B has not started one. The register sees it where the child turns up
-after that end: in unscheduled care (an access event that authorities may be told of), or in another authority's extract with a
-plan that is still to begin. Most of those who turn up need no plan any more; the authority that ended it knows, so it is asked to
+after that end: in unscheduled care (an access event that authorities may be told of), in another authority's extract with a
+plan that is still to begin, or at another GP practice, which the trace asks about once, two weeks after the end
+(`demographics.request`). Most of those who turn up need no plan any more; the authority that ended it knows, so it is asked to
 look, and told neither where nor when the child was seen: since that end these are not its events (F46), nor its rows.
-
-A move of practice is not looked at. The trace asks about people with an active plan alone, so nothing is learnt of a practice
-after the end of the last one; to ask about children whom nobody holds would be a use of PDS that no agreement speaks of.
 """
 
 from __future__ import annotations
@@ -23,13 +21,15 @@ from cpis_batch.working_days import WorkingDays
 CLOCK_WORKING_DAYS = 15
 
 
-def gaps(known: pa.Table, accesses: pa.Table, working_days: WorkingDays, *, on: date) -> pa.Table:
+def gaps(known: pa.Table, accesses: pa.Table, moves: pa.Table, working_days: WorkingDays, *, on: date) -> pa.Table:
     """FOUND: each CPP and LAC plan that was its person's last, at any authority, and after whose end the person was seen.
 
     OVERDUE once the 15th working day after the end is over and nobody holds a plan, RUNNING until then. `accesses` need the
     columns nhs_number and accessed_at of access EVENTS, notifying ones alone (`access.withheld`): a visit to a withheld service
-    and a silent read put nobody on a list. Adults, people reported dead and frozen numbers are in no row: a child who was adopted
-    goes on under a number that nobody may connect. ConfigFault where the calendar lacks one of the years it takes.
+    and a silent read put nobody on a list. `moves` need nhs_number and practice_since of demographics PERSONS: the day on which
+    the trace first told of a practice other than before. Adults, people reported dead and frozen numbers are in no row: a child
+    who was adopted goes on under a number that nobody may connect. ConfigFault where the calendar lacks one of the years it
+    takes.
     """
     first = on - timedelta(days=TAIL_DAYS)
     return query(
@@ -46,6 +46,9 @@ def gaps(known: pa.Table, accesses: pa.Table, working_days: WorkingDays, *, on: 
             SELECT person, max(CAST(timezone('Europe/London', accessed_at) AS DATE)) AS day, NULL AS la_code
             FROM accesses JOIN numbers USING (nhs_number) GROUP BY person
             UNION ALL
+            SELECT person, max(practice_since), NULL FROM moves JOIN numbers USING (nhs_number)
+            WHERE practice_since <= $on GROUP BY person
+            UNION ALL
             SELECT person, DATE '9999-12-31', la_code FROM child WHERE start_date > $on)
         SELECT DISTINCT ended.la_code, '{Matter.GAP}' AS matter,
             CASE WHEN before.number - since.number >= {CLOCK_WORKING_DAYS} THEN '{Standing.OVERDUE}'
@@ -59,6 +62,11 @@ def gaps(known: pa.Table, accesses: pa.Table, working_days: WorkingDays, *, on: 
         CROSS JOIN (SELECT number FROM numbered WHERE day = $on) AS today
         ORDER BY ALL
         """,
-        {"known": known, "accesses": accesses, "numbered": working_days.numbered(first, on)},
+        {
+            "known": known,
+            "accesses": accesses,
+            "moves": moves.select(["nhs_number", "practice_since"]),
+            "numbered": working_days.numbered(first, on),
+        },
         {"on": on, "first": first},
     ).cast(FOUND)

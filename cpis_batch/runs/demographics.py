@@ -99,7 +99,7 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Tra
     questions = request.still_open(before["QUESTIONS"], on=hub.business_date, patience=patience)
     answers = pa.concat_tables([ANSWERS.empty_table(), *(one.reading.answers for one in taken)])
     found = settle(answers, questions, before["PERSONS"], plans)
-    asked = _ask(hub, services, active, found, patience)
+    asked = _ask(hub, services, active, plans, found, patience)
     after, deliveries = _tell(hub, plans, active, found, asked, before)
     deliveries = [*_answers(hub, taken), *_request(hub, services, asked), *deliveries]
     parts = tuple(
@@ -146,11 +146,14 @@ def _take(hub: Hub, files: list[Collected]) -> list[Taken[ResponseReading]]:
     )
 
 
-def _ask(hub: Hub, services: list[Partner], active: pa.Table, found: Settled, patience: Patience) -> Request | None:
+def _ask(
+    hub: Hub, services: list[Partner], active: pa.Table, plans: pa.Table, found: Settled, patience: Patience
+) -> Request | None:
     """The request of tonight, where there is a service and somebody to ask about. Its sequence is the number of its commit."""
     if not services:
         return None
-    people = request.wanted(active, found.persons, found.open, on=hub.business_date, patience=patience)
+    ended = request.over(plans, on=hub.business_date) if hub.settings.demographics.ask_after_end else None
+    people = request.wanted(active, found.persons, found.open, on=hub.business_date, patience=patience, ended=ended)
     if not people.num_rows:
         return None
     head = hub.catalogue.head()
@@ -252,7 +255,7 @@ def _request(hub: Hub, services: list[Partner], asked: Request | None) -> list[D
             hub.home / "outbox",
             service,
             kind=REQUEST,
-            purpose="Trace against PDS of persons with an active plan",
+            purpose="Trace against PDS of persons with an active plan, or one that ended two weeks ago",
             name=asked.name,
             sealed=sealed(hub, service, asked.content),
             record_count=asked.questions.num_rows,

@@ -81,7 +81,7 @@ def look(opened: Catalogue, store: PartStore, england: Organisations, home: Path
         everybody,
         {
             Matter.CONFLICT: conflicts(everybody, on=on),
-            Matter.GAP: gaps(everybody, _accesses(opened, store, home, everybody, on), england.working_days, on=on),
+            Matter.GAP: gaps(everybody, _accesses(opened, store, home, everybody, on), persons, england.working_days, on=on),
             Matter.UNBORN: unborn(everybody, england.working_days, on=on),
             Matter.RETURN: returns(everybody, on=on),
         },

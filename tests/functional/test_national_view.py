@@ -17,6 +17,7 @@ from tests.failure.erasure_kit import applied
 from tests.functional.test_trace_night import table
 from tests.hub import NATIONAL, Hub, Row, plan_row
 from tests.small_england import replace_table, small_england
+from tests.trace_hub import asked, found, respond, traced_england
 
 KENTS_START = "2026-11-03"
 KENTS_OWN = ("KENTS-CANARY", "Kentish", "2019-04-29", KENTS_START)
@@ -114,6 +115,34 @@ def test_f51_f44_a_child_seen_after_the_plan_ended_is_listed_and_never_for_a_wit
     hub.run("national")
     assert [row["child_id"] for rows in received(hub, HACKNEY) for row in rows if row["matter"] == "GAP"] == overdue
     assert [one["standing"] for one in told(hub, "register", "gaps")["las"]] == ["OVERDUE" for _ in overdue]
+
+
+@pytest.mark.parametrize(("practice", "listed"), [("ZP0002", ["LC-000002"]), ("ZP0001", [])])
+def test_f51_a_child_who_changed_practice_after_the_plan_ended_is_listed_and_one_who_did_not_is_not(
+    tmp_path: Path, practice: str, listed: list[str]
+) -> None:
+    hub = traced_england(tmp_path)
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2)])
+    hub.run("nightly")
+    respond(hub, *(found(reference, child) for child, reference in of_children(hub, 1, 2)))
+    hub.next_night()
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2, end="2026-11-20")])
+    hub.run("nightly")
+    hub.next_night(13)
+    hub.drop(HACKNEY, [plan_row(1), plan_row(2, end="2026-11-20")])
+    hub.run("nightly")
+    assert set(asked(hub)) == {nhs(2)}, "two weeks after the end"
+    respond(hub, *(found(reference, child, practice=practice) for child, reference in of_children(hub, 2)), sequence=2)
+    hub.next_night()
+    hub.run("nightly")
+    hub.next_night(8)
+    hub.run("national")
+    assert [row["child_id"] for rows in received(hub, HACKNEY) for row in rows if row["matter"] == "GAP"] == listed
+
+
+def of_children(hub: Hub, *children: int) -> list[tuple[int, str]]:
+    references = asked(hub)
+    return [(child, references[nhs(child)]) for child in children]
 
 
 def test_what_an_authority_without_an_agreement_is_owed_is_told_when_it_has_one_again(hub: Hub) -> None:

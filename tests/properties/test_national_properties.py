@@ -44,6 +44,7 @@ facts = st.fixed_dictionaries(
         "sensitive": st.just(value=True),
         "date_of_death": st.just(TODAY),
         "inactive": st.just("NO_REPLACEMENT"),
+        "practice_since": st.integers(-1, 400).map(lambda ago: TODAY - ago * DAY),
     },
 )
 answers = st.dictionaries(st.sampled_from(CHILDREN), facts).map(lambda of: [person(child, **said) for child, said in of.items()])
@@ -105,10 +106,13 @@ def test_f51_gaps_are_those_that_a_person_with_all_lists_in_hand_would_find(rows
         later = [one for one in others if one["start_date"] <= TODAY and (one["end_date"] is None or one["end_date"] > end)]
         in_care = any(nhs(child) == number and day > end for child, day in seen)
         announced = any(one["la_code"] != mine["la_code"] and one["start_date"] > TODAY for one in others)
-        if not later and (in_care or announced) and birthday(mine["date_of_birth"], 18) > TODAY:
+        moved = any(
+            one["nhs_number"] == number and one["practice_since"] and end < one["practice_since"] <= TODAY for one in persons
+        )
+        if not later and (in_care or announced or moved) and birthday(mine["date_of_birth"], 18) > TODAY:
             key = (mine["la_code"], mine["child_id"], mine["plan_type"], mine["start_date"])
             expected[key] = "OVERDUE" if WORKING_DAYS.after(end, 15) < TODAY else "RUNNING"
-    found = gaps(known(plans(rows), traced(*persons)), accesses(*seen), WORKING_DAYS, on=TODAY)
+    found = gaps(known(plans(rows), traced(*persons)), accesses(*seen), traced(*persons), WORKING_DAYS, on=TODAY)
     assert {key: row["standing"] for key, row in _plans_of(found.to_pylist()).items()} == expected
     assert found.num_rows == len(expected)
 
@@ -120,7 +124,7 @@ def test_f43_no_list_holds_a_row_or_an_id_of_another_authority_and_no_name_of_on
     found = pa.concat_tables(
         [
             conflicts(view, on=TODAY),
-            gaps(view, accesses(*seen), WORKING_DAYS, on=TODAY),
+            gaps(view, accesses(*seen), traced(*persons), WORKING_DAYS, on=TODAY),
             unborn(view, WORKING_DAYS, on=TODAY),
             returns(view, on=TODAY),
         ]
@@ -174,7 +178,7 @@ def test_the_order_of_the_rows_changes_nothing(rows, chance):
 
     def found(of):
         view = known(plans(of), traced())
-        return [conflicts(view, on=TODAY), gaps(view, seen, WORKING_DAYS, on=TODAY), unborn(view, WORKING_DAYS, on=TODAY),
-                returns(view, on=TODAY)]  # fmt: skip
+        return [conflicts(view, on=TODAY), gaps(view, seen, traced(), WORKING_DAYS, on=TODAY),
+                unborn(view, WORKING_DAYS, on=TODAY), returns(view, on=TODAY)]  # fmt: skip
 
     assert all(one.equals(other) for one, other in zip(found(rows), found(shuffled), strict=True))

@@ -14,6 +14,7 @@ from cpis_batch.demographics import request
 from cpis_batch.demographics.request import Why
 from cpis_batch.intake.frame import Format, Framed, read_frame
 from cpis_batch.intake.records import Form
+from cpis_batch.register import view
 from cpis_batch.vocabulary import Environment
 from tests.builders import KENT, TODAY, nhs, plan, plans
 from tests.demographics_builders import NOBODY, NOTHING_ASKED, NOW, PATIENCE, answer, asked, settled
@@ -56,6 +57,37 @@ def test_a_current_trace_is_not_asked_for_again_until_it_is_older_than_the_set_t
 def test_an_amended_identity_is_asked_about_anew(amended):
     persons = settled(plans([plan(1)]), answer(nhs(1))).persons
     assert wanted(plans([plan(1, **amended)]), persons) == {(nhs(1), Why.AMENDED)}
+
+
+@pytest.mark.parametrize(
+    ("days", "asked_about"),
+    [(13, set()), (14, {(nhs(1), Why.AFTER_END)}), (27, {(nhs(1), Why.AFTER_END)}), (28, set())],
+)
+def test_f51_a_child_whose_last_plan_is_over_is_asked_about_once_more_two_weeks_later(days, asked_about):
+    persons = settled(plans([plan(1)]), answer(nhs(1))).persons
+    ended, on = plans([plan(1, end_date=TODAY)]), TODAY + timedelta(days=days)
+    assert after_end(ended, persons, on=on) == asked_about
+
+
+def test_f51_it_is_asked_once_and_not_of_who_had_no_practice_nor_of_mothers_grown_ups_and_the_dead():
+    on = TODAY + timedelta(days=14)
+    over = {"end_date": TODAY}
+    once = settled(plans([plan(1)]), answer(nhs(1), answered_on=on)).persons
+    nowhere = settled(plans([plan(1)]), answer(nhs(1), practice_code=None)).persons
+    dead = settled(plans([plan(1)]), answer(nhs(1), date_of_death=TODAY)).persons
+    known = settled(plans([plan(1)]), answer(nhs(1))).persons
+    for persons in (once, nowhere, dead, NOBODY):
+        assert after_end(plans([plan(1, **over)]), persons, on=on) == set()
+    assert after_end(plans([plan(1, **over), plan(1, "LAC", la_code=KENT)]), known, on=on) == set()  # Kent holds the child
+    assert after_end(plans([plan(1, "UCPP", **over)]), known, on=on) == set()
+    assert after_end(plans([plan(1, **over, date_of_birth=date(2008, 11, 1))]), known, on=on) == set()
+
+
+def after_end(held, persons, *, on):
+    ended = request.over(held, on=on)
+    standing = view.active(held, on)
+    found = request.wanted(standing, persons, NOTHING_ASKED, on=on, patience=PATIENCE, ended=ended)
+    return {(row["nhs_number"], row["why"]) for row in found.to_pylist()}
 
 
 def test_a_spelling_that_matches_alike_is_no_amendment():

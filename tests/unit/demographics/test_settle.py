@@ -50,6 +50,20 @@ def test_who_matches_keeps_practice_residence_and_date_of_death_and_nothing_else
     assert set(one) & {"family_name", "given_name", "date_of_birth"} == set()
 
 
+def test_f51_the_day_on_which_another_practice_was_first_told_of_stays_until_the_next_move():
+    def after(persons, practice, day, **facts):
+        said = answer(nhs(1), practice_code=practice, answered_on=TODAY + timedelta(days=day), **facts)
+        return settled(ONE, said, before=persons).persons
+
+    persons, days = NOBODY, []
+    for day, practice in enumerate(("A99901", "A99901", "A99902", "A99902", "A99901")):
+        persons = after(persons, practice, day)
+        days.append(person(persons)["practice_since"])
+    assert days == [None, None, TODAY + timedelta(days=2), TODAY + timedelta(days=2), TODAY + timedelta(days=4)]
+    secret = after(persons, None, 5, sensitive=True, residence_code=None)
+    assert (person(secret)["practice_code"], person(secret)["practice_since"]) == (None, None)
+
+
 def test_nothing_of_a_record_that_is_another_persons_is_kept():
     one = person(settled(ONE, answer(nhs(1), family_name="Other", date_of_death=date(2026, 10, 1))))
     assert (one["practice_code"], one["residence_code"], one["date_of_death"], one["current_number"]) == (None,) * 4

@@ -19,6 +19,7 @@ from tests.national_builders import (
     person,
     plan,
     short,
+    traced,
 )
 
 DAY = timedelta(days=1)
@@ -28,7 +29,7 @@ SEEN = accesses((1, LONG_AGO + DAY))
 
 
 def found(*rows, seen=SEEN, persons=(), on=TODAY):
-    return short(gaps(england(rows, *persons), seen, WORKING_DAYS, on=on))
+    return short(gaps(england(rows, *persons), seen, traced(*persons), WORKING_DAYS, on=on))
 
 
 OVERDUE = [(HACKNEY, 1, "OVERDUE", None)]
@@ -81,6 +82,25 @@ def test_f51_a_child_was_seen_where_another_authority_has_a_plan_that_is_still_t
 
 
 @pytest.mark.parametrize(
+    ("moved", "expected"),
+    [
+        (None, []),  # the same practice as before
+        (LONG_AGO, []),  # learnt while the plan stood
+        (LONG_AGO + DAY, OVERDUE),
+        (TODAY, OVERDUE),
+        (TODAY + DAY, []),  # not yet known on that day
+    ],
+)
+def test_f51_a_child_has_moved_to_another_practice_since_the_end(moved, expected):
+    assert found(plan(end_date=LONG_AGO), seen=accesses(), persons=[person(practice_since=moved)]) == expected
+
+
+def test_f48_a_move_of_practice_under_a_number_with_none_in_its_place_is_no_gap():
+    adopted = person(inactive="NO_REPLACEMENT", practice_since=TODAY)
+    assert found(plan(end_date=LONG_AGO), seen=accesses(), persons=[adopted]) == []
+
+
+@pytest.mark.parametrize(
     ("end", "on", "standing"),
     [
         # the 15th working day after Friday 30 October is Friday 20 November
@@ -99,7 +119,11 @@ def test_f51_the_clock_runs_on_england_s_working_days(end, on, standing):
 
 def test_the_clock_says_how_many_working_days_have_gone_by():
     rows = gaps(
-        england([plan(end_date=date(2026, 12, 11))]), accesses((1, date(2026, 12, 12))), WORKING_DAYS, on=date(2027, 1, 6)
+        england([plan(end_date=date(2026, 12, 11))]),
+        accesses((1, date(2026, 12, 12))),
+        traced(),
+        WORKING_DAYS,
+        on=date(2027, 1, 6),
     )
     assert rows["working_days"].to_pylist() == [15]
 

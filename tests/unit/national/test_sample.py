@@ -35,8 +35,8 @@ def _plans() -> pa.Table:
 def made(la_code: str) -> bytes:
     view = known(_plans(), traced())
     found = pa.concat_tables(
-        [conflicts(view, on=TODAY), gaps(view, accesses(), WORKING_DAYS, on=TODAY), unborn(view, WORKING_DAYS, on=TODAY),
-         returns(view, on=TODAY)]
+        [conflicts(view, on=TODAY), gaps(view, accesses(), traced(), WORKING_DAYS, on=TODAY),
+         unborn(view, WORKING_DAYS, on=TODAY), returns(view, on=TODAY)]
     )  # fmt: skip
     fresh = lists.news(found, ENTRIES.empty_table(), view).fresh
     return lists.to_csv(fresh.filter(pc.equal(fresh["la_code"], la_code)), CONTACTS, la_code=la_code, on=TODAY)
