@@ -51,7 +51,13 @@ TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
     },
     "nhs_regions": {"ods_code": _TEXT, "gss_code": _TEXT, "name": _TEXT},
     "integrated_care_boards": {"ods_code": _TEXT, "gss_code": _TEXT, "name": _TEXT, "nhs_region_ods_code": _TEXT, **_PERIOD},
-    "local_authority_icb": {"la_gss_code": _TEXT, "icb_ods_code": _TEXT, "nhs_region_ods_code": _TEXT, "principal": _TEXT},
+    "local_authority_icb": {
+        "la_gss_code": _TEXT,
+        "icb_ods_code": _TEXT,
+        "nhs_region_ods_code": _TEXT,
+        "principal": _TEXT,
+        **_PERIOD,
+    },
     "chis_units": {"chis_code": _TEXT, "name": _TEXT, "nhs_region_ods_code": _TEXT, **_PERIOD},
     "la_chis": {"la_gss_code": _TEXT, "chis_code": _TEXT, **_PERIOD},
     "practice_chis": {"practice_code": _TEXT, "chis_code": _TEXT, **_PERIOD},
@@ -132,9 +138,8 @@ class Organisations:
         }
 
     @cached_property
-    def _principal_icb(self) -> dict[str, str]:
-        links = self.tables["local_authority_icb"].to_pylist()
-        return {row["la_gss_code"]: row["icb_ods_code"] for row in links if row["principal"] == "Y"}
+    def _principal_icbs(self) -> list[dict[str, Any]]:
+        return [row for row in self.tables["local_authority_icb"].to_pylist() if row["principal"] == "Y"]
 
     @cached_property
     def _units_of_las(self) -> list[dict[str, Any]]:
@@ -164,14 +169,19 @@ class Organisations:
                 look.extend(current.successors)
         return tuple(sorted(heirs))
 
-    def icb_of(self, code: str) -> str | None:
-        """The ODS code of the principal ICB of an authority; for an abolished one that of its first successor.
+    def icb_of(self, code: str, on: date) -> str | None:
+        """The ODS code of the principal ICB of an authority on `on`; for an abolished one that of its first successor.
 
-        The source gives this link without dates: it is taken as in force from July 2022 on, after March 2026 too.
+        None before July 2022, when there were none.
         """
         found = self._authorities.get(la_code(code))
+        standing = {
+            row["la_gss_code"]: row["icb_ods_code"]
+            for row in self._principal_icbs
+            if row["valid_from"] <= on and (row["valid_to"] is None or on <= row["valid_to"])
+        }
         candidates = (found.code, *found.successors) if found else ()
-        return next((self._principal_icb[candidate] for candidate in candidates if candidate in self._principal_icb), None)
+        return next((standing[candidate] for candidate in candidates if candidate in standing), None)
 
     def units_on(self, on: date) -> tuple[ChisUnit, ...]:
         """Every CHIS unit that exists on `on`, by code."""
@@ -281,6 +291,11 @@ def _contradictions() -> dict[str, str]:
             ON link.chis_code = unit.chis_code AND link.valid_from >= unit.valid_from
             AND coalesce(link.valid_to, DATE '9999-12-31') <= coalesce(unit.valid_to, DATE '9999-12-31')"""
         found[f"{table}.csv: two units for one code on one day"] = _twice(table, code)
+    found["local_authority_icb.csv: two principal ICBs for one authority on one day"] = _twice(
+        "(FROM local_authority_icb WHERE principal = 'Y')", "la_gss_code"
+    )
+    found["local_authority_icb.csv: an ICB that integrated_care_boards.csv does not have"] = """
+        SELECT icb_ods_code FROM local_authority_icb ANTI JOIN integrated_care_boards ON icb_ods_code = ods_code"""
     found["bank_holidays.csv: a row without a day, or a day that is there twice"] = """
         SELECT day FROM bank_holidays GROUP BY day HAVING count(*) > 1 OR day IS NULL"""
     found["lower_to_upper_tier.csv: two authorities for one place on one day"] = _twice(

@@ -121,6 +121,22 @@ def places(context: Context, file: Path, on: date | None, yes: bool, dry_run: bo
     _settle(context, [change], yes=yes, dry_run=dry_run)
 
 
+@import_.command("boards")
+@click.argument("file", type=_file)
+@_on
+@_yes
+@_dry
+@_json
+@click.pass_obj
+def boards_(context: Context, file: Path, on: date | None, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Integrated care boards, from an ONS lookup of areas to ICBs and districts: the boards of each authority."""
+    from cpis_batch.runs import reference as runs
+
+    context = context.with_json(as_json)
+    changes = runs.of_boards(context.home, file.read_bytes(), on=on or context.today)
+    _settle(context, changes, yes=yes, dry_run=dry_run)
+
+
 @import_.command("rows")
 @click.argument("files", type=_file, nargs=-1, required=True)
 @_yes

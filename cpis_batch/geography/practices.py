@@ -35,7 +35,8 @@ def units_of_areas(tables: Mapping[str, pa.Table], on: date) -> dict[str, str]:
         """
         SELECT icb_ods_code, any_value(chis_code) AS chis_code
         FROM icbs JOIN links USING (la_gss_code)
-        WHERE principal = 'Y' AND valid_from <= $on AND coalesce(valid_to, $on) >= $on
+        WHERE principal = 'Y' AND links.valid_from <= $on AND coalesce(links.valid_to, $on) >= $on
+            AND icbs.valid_from <= $on AND coalesce(icbs.valid_to, $on) >= $on
         GROUP BY icb_ods_code HAVING count(DISTINCT chis_code) = 1
         """,
         {"icbs": tables["local_authority_icb"], "links": tables["la_chis"]},

@@ -18,7 +18,7 @@ from cpis_batch.catalogue import Catalogue
 from cpis_batch.demographics import places
 from cpis_batch.demographics.schema import PERSONS
 from cpis_batch.errors import UsageFault
-from cpis_batch.geography import lookups, practices, rehearsal, revision
+from cpis_batch.geography import boards, lookups, practices, rehearsal, revision
 from cpis_batch.geography.revision import Revised
 from cpis_batch.keystore import load_master_key
 from cpis_batch.organisations import TABLES, Organisations
@@ -68,6 +68,25 @@ def of_places(home: Path, data: bytes, *, on: date) -> Change:
     names = ("lower_tier_name", "upper_tier_name")
     revised = revision.revise(known.tables["lower_to_upper_tier"], listed, on=on, names=names)
     return _change(known, "lower_to_upper_tier", revised, data, listed.left_out)
+
+
+def of_boards(home: Path, data: bytes, *, on: date) -> list[Change]:
+    """What an ONS lookup of areas to ICBs makes of integrated_care_boards and local_authority_icb. Faults likewise."""
+    known = organisations.load(home / FOLDER)
+    lookup = boards.read(data)
+    named = boards.revised_boards(known.tables["integrated_care_boards"], lookup, on=on)
+    tiers = known.tables["lower_to_upper_tier"]
+    linked, left_out = boards.revised_links(known.tables["local_authority_icb"], lookup, named.table, tiers, on=on)
+    after = replace(
+        known,
+        tables={**known.tables, "integrated_care_boards": named.table, "local_authority_icb": linked.table},
+        version="",
+    )
+    digest = files.digest_of(data)
+    return [
+        Change("integrated_care_boards", named, after, digest),
+        Change("local_authority_icb", linked, after, digest, left_out),
+    ]
 
 
 def of_rows(home: Path, names_and_data: Mapping[str, bytes]) -> list[Change]:

@@ -189,9 +189,47 @@ def test_the_lookup_of_the_ons_comes_to_the_authority_of_each_district_from_a_da
         typed(hub, "reference", "import", "places", str(SAMPLES / "lookup.csv"), "--on", "2027-03-01", "--yes")
 
 
+def test_the_lookup_of_the_ons_comes_to_the_boards_of_each_authority_from_a_day_on(hub: Hub) -> None:
+    newham = "E09000025"
+    document = told(hub, "reference", "import", "boards", str(SAMPLES / "boards.csv"), "--on", VESTING, "--yes")
+    named, linked = document["tables"]
+    assert (named["table"], named["counts"]) == ("integrated_care_boards", {"new": 2, "changed": 0, "unchanged": 0})
+    assert linked["table"] == "local_authority_icb"
+    assert (linked["counts"]["changed"], linked["counts"]["unchanged"]) == (1, 1), (
+        "Hackney's board is another one, Newham's the same"
+    )
+    assert linked["counts"]["not_in_list"] > 140, "who is not in the list stays"
+    assert linked["passed_over"] == {"an authority of which a district is not in the list": 1}, "of Surrey there is Woking alone"
+    assert [line for line in table_lines(hub, "local_authority_icb") if line.startswith(HACKNEY)] == [
+        f"{HACKNEY},QMF,Y56,Y,2022-07-01,2027-03-31",
+        f"{HACKNEY},QMF,Y56,N,{VESTING},",
+        f"{HACKNEY},QZ1,Y59,Y,{VESTING},",
+    ]
+    england = organisations.load(hub.home / "reference")
+    assert [england.icb_of(HACKNEY, day) for day in (date(2027, 3, 31), date(2027, 4, 1))] == ["QMF", "QZ1"]
+    assert england.icb_of(newham, date(2027, 4, 1)) == "QMF"
+    again = told(hub, "reference", "import", "boards", str(SAMPLES / "boards.csv"), "--on", VESTING, "--yes")
+    assert again["written"] is False
+
+
 @pytest.mark.parametrize(
     ("command", "text", "says"),
     [
+        ("boards", "", "is empty"),
+        ("boards", "ICB25CD,ICB25CDH,ICB25NM\n", "no column for: district"),
+        ("boards", "ICB25CD,ICB25CDH,ICB25NM,LAD25CD\n", "headings and no rows"),
+        ("boards", "ICB25CD,ICB25CDH,ICB25NM,LAD25CD\nE54000029,QMF,NEL\n", "line 2: 3 columns and not 4"),
+        ("boards", "ICB25CD,ICB25CDH,ICB25NM,LAD25CD\nE54000029,QMF,NEL,204\n", "line 2: no GSS code"),
+        (
+            "boards",
+            "ICB25CD,ICB25CDH,ICB25NM,LAD25CD\nE54999901,QZ1,NEW,E09000012\n",
+            "QZ1, which is new, without its NHS region",
+        ),
+        (
+            "boards",
+            "ICB25CD,ICB25CDH,ICB25NM,LAD25CD\nE54000029,QMF,A,E09000012\nE54000029,QMF,B,E09000025\n",
+            "line 3: a board that is called otherwise",
+        ),
         ("practices", "A81001,NAME\n", "2 columns and not 27"),
         ("practices", '"A81001' + "," * 26 + "\n", "no CSV"),
         ("practices", "no code" + "," * 26 + "\n", "column 1 holds no code"),

@@ -42,7 +42,11 @@ def test_an_authority_is_found_by_its_gss_code_on_the_days_that_it_exists(englan
 
 @pytest.mark.parametrize("text", ["204", "825", "936"])
 def test_a_three_digit_code_is_refused_by_every_look_up(england, text):
-    for look_up in (lambda: england.la(text, TODAY), lambda: england.successors(text, TODAY), lambda: england.icb_of(text)):
+    for look_up in (
+        lambda: england.la(text, TODAY),
+        lambda: england.successors(text, TODAY),
+        lambda: england.icb_of(text, TODAY),
+    ):
         with pytest.raises(UsageFault, match="three-digit") as refused:
             look_up()
         assert text not in str(refused.value)
@@ -99,8 +103,9 @@ def test_every_authority_has_a_region_and_a_principal_icb(england):
     for day in (date(2010, 6, 1), TODAY):
         for la in england.las_on(day):
             assert la.region
-            assert england.icb_of(la.code) in icbs
-    assert england.icb_of("E08000025") == "QHL"  # Birmingham, shared with the Black Country
+            assert england.icb_of(la.code, TODAY) in icbs
+            assert england.icb_of(la.code, date(2022, 6, 30)) is None, "there were no ICBs"
+    assert england.icb_of("E08000025", TODAY) == "QHL"  # Birmingham, shared with the Black Country
 
 
 def test_a_district_of_a_county_belongs_where_its_county_does(england):
