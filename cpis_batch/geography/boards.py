@@ -1,9 +1,9 @@
 """Integrated care boards: an ONS lookup of areas to ICBs and districts comes to the boards of each authority.
 
 Its headings name the year and the kind of area: ICB25CD, ICB25CDH and ICB25NM for the board's GSS code, ODS code and name,
-LAD25CD (or LTLA25CD) for the district; where it has NHSER25CDH, that is the ODS code of the board's NHS region. Each row may be of
-a small area (LSOA) or of a district: the board that most rows of an authority name is its principal one. Other columns are passed
-over.
+LAD25CD (or LTLA25CD) for the district; where it has NHSER25CDH, that is the ODS code of the board's NHS region. Each row may be
+of a small area (LSOA) or of a district: the board that most rows of an authority name is its principal one. Other columns are
+passed over.
 """
 
 from __future__ import annotations
