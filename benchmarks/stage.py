@@ -1,7 +1,7 @@
 """The stage of the night's benchmark: a synthetic England whose sealed files lie on a real OpenSSH server.
 
-Two evenings are sealed once, ahead of all measuring. A home, its server's folders included, is put back as it was before
-each round, so that every round begins with an empty register.
+Two evenings, or as many as are asked for, are sealed once, ahead of all measuring. A home, its server's folders included, is put
+back as it was before each round, so that every round begins with an empty register.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from cpis_batch.vocabulary import ExtractKind
 from tests.integration.sshd import Sshd, start_sshd
 
 SEED = 1
-FRIDAY, MONDAY = date(2026, 10, 2), date(2026, 10, 5)  # over a weekend about one row in a hundred changes
+FRIDAY, MONDAY, TUESDAY = (
+    date(2026, 10, 2),
+    date(2026, 10, 5),
+    date(2026, 10, 6),
+)  # over a weekend about one row in a hundred changes
 _KEYS_LAST_UNTIL = date(2036, 12, 31)
 
 
@@ -70,23 +74,21 @@ class Stage:
 
 
 @contextmanager
-def staged(folder: Path, *, las: Sequence[str], scale: float) -> Iterator[Stage]:
-    """Make the stage in `folder`, which must not exist yet; the server runs for the block."""
+def staged(folder: Path, *, las: Sequence[str], scale: float, days: Sequence[date] = (FRIDAY, MONDAY)) -> Iterator[Stage]:
+    """Make the stage in `folder`, which must not exist yet, with an evening a day; the server runs for the block."""
     home = folder / "home"
     folder.mkdir(parents=True)
     senders = sandbox_home.make_home(home, las=las, starts=FRIDAY, expires=_KEYS_LAST_UNTIL, anchor=FRIDAY)
     with start_sshd(home / sandbox_home.REMOTE, folder / "sshd") as sshd:
         sandbox_home.point_to(home, sshd.settings(), anchor=FRIDAY)
         shutil.copytree(home, folder / "pristine")
-        friday = make_england(seed=SEED, on=FRIDAY, scale=scale, las=las)
-        monday = next_night(friday, MONDAY)
-        seen = events_of(friday, 0, at_night(FRIDAY), None)
-        seen_later = events_of(monday, 1, at_night(MONDAY), seen)
-        evenings = (
-            _evening(folder, senders, friday, seen, sequence=1),
-            _evening(folder, senders, monday, seen_later, sequence=2),
-        )
-        yield Stage(folder, sshd, senders, evenings)
+        evenings: list[Evening] = []
+        seen: Events | None = None
+        for night, day in enumerate(days):
+            england = next_night(evenings[-1].england, day) if evenings else make_england(seed=SEED, on=day, scale=scale, las=las)
+            seen = events_of(england, night, at_night(day), seen)
+            evenings.append(_evening(folder, senders, england, seen, sequence=night + 1))
+        yield Stage(folder, sshd, senders, tuple(evenings))
 
 
 def at_night(on: date) -> datetime:

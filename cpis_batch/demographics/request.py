@@ -1,10 +1,10 @@
 """Whom to ask PDS about tonight, and the request file that asks (specs/trace-request/1.0).
 
 Asked about is whoever has an active plan and no current trace: an identity that is new or amended, one whose trace is older
-than the set time (than a week where it reports a death), a baby whose trace was postponed and who is six weeks old. A child
-whose last plan is over is asked about once more, two weeks after its end: where the practice is another one by then, the child
-has moved, and whoever ended the plan is asked to look (`national.gaps`, FAULTS F51). Nobody is asked about twice while a question
-is open, and never again once a number is inactive with none in its place (FAULTS F48).
+than the set time or will soon be (than a week where it reports a death), a baby whose trace was postponed and who is six weeks
+old. A child whose last plan is over is asked about once more, two weeks after its end: where the practice is another one by then,
+the child has moved, and whoever ended the plan is asked to look (`national.gaps`, FAULTS F51). Nobody is asked about twice while
+a question is open, and never again once a number is inactive with none in its place (FAULTS F48).
 
 A reference names one question for ever, by sequence and time of its file and by its row: after a backup was restored
 sequences come again, and a late answer must not then be to another person's question. Rows stand in the order of the
@@ -35,6 +35,11 @@ AFTER_END_DAYS = 14  # the clock of a gap is 15 working days, three weeks: the a
 POSTPONED_DAYS = 42  # a trace of a baby may be postponed for six weeks (NHS number status 08)
 
 
+# A number from 0 to 1 that is an identity's own: those who were traced on one day, as all of England on the first, are not asked
+# about again on one day, but spread over the last third of the time for which a trace is current.
+_SHARE = "(('0x' || left(held.identity, 6))::INTEGER / 16777215.0)"
+
+
 class Why(StrEnum):
     """Why a person is asked about."""
 
@@ -48,7 +53,7 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """`current_days`: how long a trace counts as current. `answer_days`: how long a question stays open."""
+    """How long a trace counts as current at most: it is asked for anew in the last third of it. How long a question is open."""
 
     current_days: int = 90
     answer_days: int = 7
@@ -109,7 +114,7 @@ def wanted(
                 THEN '{Why.AFTER_END}' END
             WHEN traced.identity IS NULL AND held.nhs_number IN (SELECT nhs_number FROM persons) THEN '{Why.AMENDED}'
             WHEN traced.identity IS NULL THEN '{Why.NEW}'
-            WHEN traced.traced_on + $current_days <= $on THEN '{Why.OLD}'
+            WHEN traced.traced_on + $current_days - ($last_third * {_SHARE})::INTEGER <= $on THEN '{Why.OLD}'
             WHEN traced.date_of_death IS NOT NULL AND traced.traced_on + {DEATH_DAYS} <= $on THEN '{Why.DEATH}'
             WHEN traced.status = '{NhsNumberStatus.POSTPONED}' AND held.date_of_birth + {POSTPONED_DAYS} <= $on
             THEN '{Why.SIX_WEEKS}' END AS why
@@ -128,7 +133,7 @@ def wanted(
             "persons": persons,
             "questions": questions,
         },
-        {"on": on, "current_days": patience.current_days},
+        {"on": on, "current_days": patience.current_days, "last_third": patience.current_days // 3},
     )
 
 

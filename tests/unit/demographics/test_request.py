@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import frictionless
@@ -49,8 +50,20 @@ def test_a_current_trace_is_not_asked_for_again_until_it_is_older_than_the_set_t
     active = plans([plan(1)])
     persons = settled(active, answer(nhs(1))).persons
     last = TODAY + timedelta(days=PATIENCE.current_days)
-    assert wanted(active, persons, on=last - timedelta(days=1)) == set()
+    assert wanted(active, persons, on=TODAY + timedelta(days=PATIENCE.current_days * 2 // 3 - 1)) == set()
     assert wanted(active, persons, on=last) == {(nhs(1), Why.OLD)}
+
+
+def test_those_who_were_traced_on_one_day_are_not_asked_about_again_on_one_day():
+    everybody = range(1, 301)
+    active = plans([plan(child) for child in everybody])
+    persons = settled(active, *(answer(nhs(child), child) for child in everybody)).persons
+    days = range(PATIENCE.current_days + 1)
+    asked_by = [len(wanted(active, persons, on=TODAY + timedelta(days=day))) for day in days]
+    each_night = [now - before for before, now in pairwise(asked_by)]
+    assert (asked_by[0], asked_by[-1]) == (0, 300)
+    assert sum(night > 0 for night in each_night) > 25
+    assert max(each_night) < 30, "a thirtieth of them would be 10"
 
 
 @pytest.mark.parametrize("amended", [{"family_name": "Other"}, {"given_name": "Other"}, {"date_of_birth": date(2019, 5, 1)}])
