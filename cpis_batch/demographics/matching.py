@@ -84,16 +84,27 @@ def identity_in_sql() -> str:
     )
 
 
+def identified(plans: pa.Table) -> pa.Table:
+    """`plans` with the column `identity`, for what is asked of them more than once: to make it takes 0.3 s for all of England."""
+    made = query(f"SELECT *, {identity_in_sql()} AS identity FROM plans", {"plans": plans})
+    return made.cast(plans.schema.append(pa.field("identity", pa.string(), nullable=False)))
+
+
+def identity_of(plans: pa.Table) -> str:
+    """SQL for the identity of a row of `plans`: its column where they are `identified`, else the digest."""
+    return "identity" if "identity" in plans.column_names else identity_in_sql()
+
+
 def identities(plans: pa.Table) -> pa.Table:
-    """IDENTITIES of plans (register.schema.PLANS), each once. Names are as the authority writes them; of several spellings
-    that come to one identity the first in the alphabet.
+    """IDENTITIES of plans (register.schema.PLANS, `identified` or not), each once.
+
+    Names are as the authority writes them; of several spellings that come to one identity the first in the alphabet.
     """
     return query(
         f"""
-        SELECT nhs_number, {identity_in_sql()} AS identity,
+        SELECT nhs_number, {identity_of(plans)} AS identity,
             min(family_name) AS family_name, min(given_name) AS given_name, any_value(date_of_birth) AS date_of_birth
-        FROM (SELECT DISTINCT nhs_number, family_name, given_name, date_of_birth FROM plans)
-        GROUP BY ALL ORDER BY identity
+        FROM plans GROUP BY nhs_number, {identity_of(plans)} ORDER BY identity
         """,
         {"plans": plans},
     ).cast(IDENTITIES)

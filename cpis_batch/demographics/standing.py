@@ -54,7 +54,7 @@ OF_REQUESTS = ("nhs_number", "identity")
 
 
 def standing(plans: pa.Table, persons: pa.Table, questions: pa.Table, *, service: bool) -> pa.Table:
-    """STANDING of the people of `plans` (register.schema.PLANS, commonly the active ones), by authority and number.
+    """STANDING of the people of `plans` (register.schema.PLANS, identified or not), by authority and number.
 
     `persons`: PERSONS; `questions`: the open REQUESTS; `service`: whether there is a trace service to ask.
     """
@@ -72,15 +72,23 @@ def standing(plans: pa.Table, persons: pa.Table, questions: pa.Table, *, service
             CASE WHEN NOT frozen THEN traced.current_number END AS current_number,
             traced.date_of_death, traced.traced_on
         FROM (
-            SELECT DISTINCT la_code, nhs_number, child_id, {matching.identity_in_sql()} AS identity,
+            SELECT DISTINCT la_code, nhs_number, child_id, {matching.identity_of(plans)} AS identity,
                 nhs_number IN (SELECT nhs_number FROM persons WHERE inactive = '{Inactive.NO_REPLACEMENT}') AS frozen
-            FROM (SELECT DISTINCT la_code, nhs_number, child_id, family_name, given_name, date_of_birth FROM plans))
+            FROM plans)
         LEFT JOIN persons AS traced USING (nhs_number, identity)
         LEFT JOIN (SELECT DISTINCT nhs_number, identity FROM questions) AS asked USING (nhs_number, identity)
         ORDER BY la_code, nhs_number, child_id, identity
         """,
         {"plans": plans, "persons": persons, "questions": questions},
         {"service": service},
+    ).cast(STANDING)
+
+
+def among(stands: pa.Table, plans: pa.Table) -> pa.Table:
+    """Those rows of STANDING that are of the people of `plans` (matching.identified)."""
+    key = "la_code, nhs_number, child_id, identity"
+    return query(
+        f"SELECT stands.* FROM stands SEMI JOIN plans USING ({key}) ORDER BY {key}", {"stands": stands, "plans": plans}
     ).cast(STANDING)
 
 

@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 from cpis_batch.business_time import text_of
 from cpis_batch.catalogue.records import Arrival, Delivery, TracePart
 from cpis_batch.delivery import outbox
-from cpis_batch.demographics import answer, notices, rate, request, response
+from cpis_batch.demographics import answer, matching, notices, rate, request, response
 from cpis_batch.demographics.request import Patience, Request
 from cpis_batch.demographics.response import ResponseReading
 from cpis_batch.demographics.schema import ANSWERS, PERSONS, REQUESTS
 from cpis_batch.demographics.settle import Settled, settle
-from cpis_batch.demographics.standing import standing
+from cpis_batch.demographics.standing import among, standing
 from cpis_batch.engine import query
 from cpis_batch.intake import acknowledge
 from cpis_batch.intake.collect import Collected
@@ -93,7 +93,7 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Tra
     before = _tables(hub, TABLES)
     taken = _take(hub, result.round.files)
     result.arrivals = [one.arrival for one in taken]
-    plans = hub.plans(columns=_PLANS)
+    plans = matching.identified(hub.plans(columns=_PLANS))
     active = view.active(plans, hub.business_date)
     patience = Patience(hub.settings.demographics.current_days, hub.settings.demographics.answer_days)
     questions = request.still_open(before["QUESTIONS"], on=hub.business_date, patience=patience)
@@ -173,8 +173,9 @@ def _tell(
     """The tables after tonight, and the messages to authorities. What cannot be sent tonight is not told yet."""
     questions = pa.concat_tables([found.open, asked.questions]) if asked else found.open
     service = any(partner.kind is PartnerKind.TRACE for partner in hub.partners.values())
-    news = notices.notices(standing(plans, found.persons, questions, service=service), before["TOLD"], on=hub.business_date)
-    stands = standing(active, found.persons, questions, service=service)
+    everybody = standing(plans, found.persons, questions, service=service)
+    news = notices.notices(everybody, before["TOLD"], on=hub.business_date)
+    stands = among(everybody, active)
     rates, listed = rate.rates(stands, before["RATES"], on=hub.business_date), rate.to_check(stands)
     codes = {*news.fresh["la_code"].to_pylist(), *listed["la_code"].to_pylist(), *before["CHECKED"]["la_code"].to_pylist()}
     able = sendable(hub, codes)
