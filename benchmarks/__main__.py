@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
             told("Tracing...")
             sections.append(trace.section(trace.measure(las, scale)))
         if "trace-nights" in stages:
-            sections.append(trace_nights.section(trace_nights.run(WORK / "trace-nights", las=las, scale=scale, told=told)))
+            found_nights = trace_nights.run(WORK / "trace-nights", las=las, scale=scale, rounds=rounds, told=told)
+            sections.append(trace_nights.section(found_nights))
         if "month" in stages:
             found = month.run(WORK / "month", las=las, scale=scale, rounds=rounds, nights=nights, told=told)
             sections.append(month.section(found))

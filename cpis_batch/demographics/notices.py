@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpis_batch import csv_text
 from cpis_batch.engine import query
@@ -48,8 +49,15 @@ class Told:
     told: pa.Table
 
 
+def concerned(plans: pa.Table, persons: pa.Table, told: pa.Table) -> pa.Table:
+    """Of `plans` (register.schema.PLANS) those of numbers that are inactive or that a notification has been sent of."""
+    inactive = persons.filter(pc.is_valid(persons["inactive"]))["nhs_number"]
+    numbers = pa.chunked_array([*inactive.chunks, *told["nhs_number"].chunks], pa.string())
+    return plans.filter(pc.is_in(plans["nhs_number"], numbers.combine_chunks()))
+
+
 def notices(standing: pa.Table, told: pa.Table, *, on: date) -> Told:
-    """What is news in tonight's STANDING of all plans (ended ones of the tail too), against what has been TOLD.
+    """What is news in tonight's STANDING of all plans (ended ones of the tail too; at least of those `concerned`), against TOLD.
 
     What was told of a number that nobody holds any more is left out of the result.
     """

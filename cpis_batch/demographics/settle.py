@@ -149,27 +149,27 @@ def _kept(persons: pa.Table, verdicts: pa.Table, held: pa.Table) -> pa.Table:
     """The new traces in the place of the old ones, and of these what is still somebody's.
 
     An identity that an authority has amended is kept until the new one is settled, for its places; that of a sensitive
-    record until another answer has told of that record; that of a frozen number for as long as anybody holds it.
+    record until another answer has told of that record; that of a frozen number for as long as anybody holds it. In any order.
     """
     return query(
         f"""
-        WITH now AS (
+        WITH now AS MATERIALIZED (
             SELECT verdict.* REPLACE (
                 CASE WHEN verdict.practice_code <> before.practice_code THEN verdict.traced_on
                      WHEN verdict.practice_code = before.practice_code THEN before.practice_since END AS practice_since)
             FROM verdicts AS verdict LEFT JOIN persons AS before USING (nhs_number, identity)
             UNION ALL
             SELECT * FROM persons ANTI JOIN verdicts USING (nhs_number, identity)),
+        amended AS MATERIALIZED (SELECT * FROM now ANTI JOIN held USING (nhs_number, identity)),
         settled AS (
             SELECT nhs_number, bool_or(outcome IN ({_MATCHED})) AS told
-            FROM now SEMI JOIN held USING (nhs_number, identity) WHERE outcome IS NOT NULL GROUP BY nhs_number)
-        SELECT now.* FROM now
-        LEFT JOIN held USING (nhs_number, identity)
-        LEFT JOIN settled USING (nhs_number)
+            FROM (SELECT * FROM now SEMI JOIN amended USING (nhs_number)) SEMI JOIN held USING (nhs_number, identity)
+            WHERE outcome IS NOT NULL GROUP BY nhs_number)
+        SELECT now.* FROM now SEMI JOIN held USING (nhs_number, identity)
+        UNION ALL
+        SELECT amended.* FROM amended LEFT JOIN settled USING (nhs_number)
         WHERE nhs_number IN (SELECT nhs_number FROM held) AND (
-            held.identity IS NOT NULL OR settled.told IS NULL OR sensitive AND NOT settled.told
-            OR inactive = '{Inactive.NO_REPLACEMENT}')
-        ORDER BY nhs_number, identity
+            settled.told IS NULL OR sensitive AND NOT settled.told OR inactive = '{Inactive.NO_REPLACEMENT}')
         """,
         {"persons": persons, "verdicts": verdicts, "held": held.select(["nhs_number", "identity"])},
     ).cast(PERSONS)

@@ -54,7 +54,7 @@ OF_REQUESTS = ("nhs_number", "identity")
 
 
 def standing(plans: pa.Table, persons: pa.Table, questions: pa.Table, *, service: bool) -> pa.Table:
-    """STANDING of the people of `plans` (register.schema.PLANS, identified or not), by authority and number.
+    """STANDING of the people of `plans` (register.schema.PLANS, identified or not), in any order: to sort it takes as long again.
 
     `persons`: PERSONS; `questions`: the open REQUESTS; `service`: whether there is a trace service to ask.
     """
@@ -77,18 +77,9 @@ def standing(plans: pa.Table, persons: pa.Table, questions: pa.Table, *, service
             FROM plans)
         LEFT JOIN persons AS traced USING (nhs_number, identity)
         LEFT JOIN (SELECT DISTINCT nhs_number, identity FROM questions) AS asked USING (nhs_number, identity)
-        ORDER BY la_code, nhs_number, child_id, identity
         """,
         {"plans": plans, "persons": persons, "questions": questions},
         {"service": service},
-    ).cast(STANDING)
-
-
-def among(stands: pa.Table, plans: pa.Table) -> pa.Table:
-    """Those rows of STANDING that are of the people of `plans` (matching.identified)."""
-    key = "la_code, nhs_number, child_id, identity"
-    return query(
-        f"SELECT stands.* FROM stands SEMI JOIN plans USING ({key}) ORDER BY {key}", {"stands": stands, "plans": plans}
     ).cast(STANDING)
 
 

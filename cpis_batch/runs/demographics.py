@@ -23,7 +23,7 @@ from cpis_batch.demographics.request import Patience, Request
 from cpis_batch.demographics.response import ResponseReading
 from cpis_batch.demographics.schema import ANSWERS, PERSONS, REQUESTS
 from cpis_batch.demographics.settle import Settled, settle
-from cpis_batch.demographics.standing import among, standing
+from cpis_batch.demographics.standing import standing
 from cpis_batch.engine import query
 from cpis_batch.intake import acknowledge
 from cpis_batch.intake.collect import Collected
@@ -173,9 +173,9 @@ def _tell(
     """The tables after tonight, and the messages to authorities. What cannot be sent tonight is not told yet."""
     questions = pa.concat_tables([found.open, asked.questions]) if asked else found.open
     service = any(partner.kind is PartnerKind.TRACE for partner in hub.partners.values())
-    everybody = standing(plans, found.persons, questions, service=service)
-    news = notices.notices(everybody, before["TOLD"], on=hub.business_date)
-    stands = among(everybody, active)
+    noticed = standing(notices.concerned(plans, found.persons, before["TOLD"]), found.persons, questions, service=service)
+    news = notices.notices(noticed, before["TOLD"], on=hub.business_date)
+    stands = standing(active, found.persons, questions, service=service)
     rates, listed = rate.rates(stands, before["RATES"], on=hub.business_date), rate.to_check(stands)
     codes = {*news.fresh["la_code"].to_pylist(), *listed["la_code"].to_pylist(), *before["CHECKED"]["la_code"].to_pylist()}
     able = sendable(hub, codes)

@@ -33,7 +33,7 @@ def test_the_benchmark_of_the_month_rebuilds_what_its_nights_have_made(tmp_path)
 
 
 def test_the_benchmark_of_the_trace_has_the_same_nights_with_it_and_without(tmp_path):
-    measured = trace_nights.run(tmp_path / "work", las=choose(2), scale=0.1, told=lambda _: None)
+    measured = trace_nights.run(tmp_path / "work", las=choose(2), scale=0.1, rounds=1, told=lambda _: None)
     assert set(measured.costs) == set(trace_nights.NIGHTS)
     assert measured.settled[trace_nights.NIGHTS[1]] > 0
     assert f"| {trace_nights.NIGHTS[0]}" in page([trace_nights.section(measured)], load=0.0)

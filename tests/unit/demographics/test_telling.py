@@ -20,7 +20,8 @@ BOTH = plans([plan(1), plan(1, "LAC", la_code=KENT, child_id="K-1")])
 
 
 def stand(active, persons=NOBODY, questions=NOTHING_ASKED, *, service=True):
-    return standing.standing(active, persons, questions, service=service)
+    made = standing.standing(active, persons, questions, service=service)
+    return made.sort_by([(name, "ascending") for name in ("la_code", "nhs_number", "child_id", "identity")])
 
 
 def fresh(found):
