@@ -122,6 +122,36 @@ def tiles(name: str, says: str, placed: Mapping[tuple[int, int], tuple[str, int 
     return _image(name, says, across * _TILE, down * _TILE, parts)
 
 
+def trend(name: str, says: str, points: Sequence[tuple[str, float]], *, line: float, unit: str = "") -> Markup:
+    """A line through (label, figure) at even steps, in their order, and a level line that the figures are held to."""
+    width, height, left = 700, 140, 60
+    figures = [figure for _, figure in points]
+    least, most = min([*figures, line]), max([*figures, line])
+    room = (most - least) or 1
+
+    def across(place: int) -> float:
+        return round(left + place * (width - left - 40) / max(len(points) - 1, 1), 1)
+
+    def down(figure: float) -> float:
+        return round(20 + height * (most - figure) / room, 1)
+
+    path = " ".join(f"{across(place)},{down(figure)}" for place, figure in enumerate(figures))
+    parts = [
+        Markup('<line class="chart-limit" x1="{0}" y1="{1}" x2="{2}" y2="{1}"/>').format(left, down(line), width),
+        Markup('<text class="chart-figure" x="0" y="{0}">{1}</text>').format(down(line) + 5, f"{line:g}{unit}"),
+        Markup('<polyline class="chart-line" points="{0}"/>').format(path),
+    ]
+    for place, (label, figure) in enumerate(points):
+        parts.append(Markup('<circle class="chart-bar" cx="{0}" cy="{1}" r="4"/>').format(across(place), down(figure)))
+        if place in (0, len(points) - 1):
+            parts.append(
+                Markup('<text class="chart-label" x="{0}" y="{1}" text-anchor="middle">{2}</text>').format(
+                    across(place), height + 44, label
+                )
+            )
+    return _image(name, says, width + 40, height + 52, parts)
+
+
 def shade(figure: int, most: int) -> int:
     """0 for nothing, else 1 to SHADES in equal steps up to `most`."""
     return 0 if not figure else min(SHADES, 1 + (figure * SHADES - 1) // most)

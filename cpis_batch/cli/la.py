@@ -79,7 +79,9 @@ def seal(context: Context, file: Path, key_file: Path, hub_file: Path, password:
 @click.option("--key", "key_file", required=True, type=_FILE, help="Your secret key.")
 @click.option("--hub", "hub_file", required=True, type=_FILE, help="The hub's certificate.")
 @click.option("--password", is_flag=True, help="Ask for the password of the key (or read it from standard input).")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Also write the answer's CSV, JSON and page here.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Also write the answer's page, workbook, CSV and JSON here."
+)
 @_JSON
 @click.pass_obj
 def read_ack(

@@ -1,9 +1,8 @@
 """The answer to one file: what happened in a sentence, counts, every fault, every row's outcome, how it stands with the trace,
 what is missing.
 
-Pure: values and tables in, bytes out. Three forms of one content (specs/acknowledgement/1.0): CSV and JSON for
-programs, a page for people, in one zip that is sealed to the sender. Rows are named by line and by the LA's own child
-id; no NHS number, name or date of birth is in an answer.
+Pure: values and tables. Its forms are made in `answer_forms`. Rows are named by line and by the LA's own child id; no NHS
+number, name or date of birth is in an answer.
 """
 
 from __future__ import annotations
@@ -18,18 +17,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch import csv_text, engine, pages
 from cpis_batch.audit.entry import Head
-from cpis_batch.audit.witness import WITNESS
-from cpis_batch.business_time import text_of
 from cpis_batch.demographics.rate import LINE
 from cpis_batch.register.schema import CHANGES
-from cpis_batch.spec import table_schema
-from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, MessageType, Severity
+from cpis_batch.vocabulary import Change, ExtractKind, FileOutcome, FileState, Severity
 
 FORMAT, VERSION = "CPIS-ACKNOWLEDGEMENT", "1.0"
-_LINES_SHOWN = 20  # of one group of faults on the page; CSV and JSON hold them all
-_ROWS_SHOWN = 200  # of a list on the page, likewise
 _ZIP_LEVEL = 2  # of 9: an answer takes a third of the time of the usual 6, and becomes a fifth larger
 
 FAULTS = pa.schema(
@@ -80,8 +73,18 @@ class Notice(msgspec.Struct, frozen=True):
     cure: str = ""
 
 
+class Rated(msgspec.Struct, frozen=True):
+    """A match rate of an earlier day, in hundredths of a percent."""
+
+    counted_on: date
+    rate: int
+
+
 class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """How well the authority's people match PDS (rate.RATES), as last counted. `rate` and `change` in hundredths of a percent."""
+    """How well the authority's people match PDS (rate.RATES), as last counted. `rate` and `change` in hundredths of a percent.
+
+    `trend`: the last count of each week before and of this one, the oldest first; those without a rate are left out.
+    """
 
     counted_on: date
     people: int
@@ -90,6 +93,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     rate: int | None
     below_line: bool
     change: int | None
+    trend: tuple[Rated, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,94 +166,6 @@ def sentence(answer: Answer, tally: Mapping[str, int]) -> str:
             )
 
 
-def _to_json(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> bytes:
-    """The answer as one JSON document (specs/acknowledgement/1.0/acknowledgement.schema.json)."""
-    document = {
-        "format": FORMAT,
-        "version": VERSION,
-        "message_type": MessageType.ACKNOWLEDGEMENT,
-        "reference": answer.reference,
-        "la": {"code": answer.la_code, "name": answer.la_name},
-        "answered_at": text_of(answer.answered_at),
-        "file": {
-            "name": answer.file_name,
-            "digest": answer.file_digest,
-            "received_at": text_of(answer.received_at),
-            "sequence": answer.sequence,
-            "kind": answer.kind,
-            "extracted_at": text_of(answer.extracted_at) if answer.extracted_at else None,
-            "state": answer.state,
-            "outcome": answer.outcome,
-            "code": answer.code,
-        },
-        "sentence": sentence(answer, tally),
-        "counts": tally,
-        "notices": answer.notices,
-        "held_because": answer.holds,
-        "faults": answer.faults.to_pylist(),
-        "records": answer.outcomes.to_pylist(),
-        "changes": _told(changes),
-        "missing": _told(answer.missing),
-        "match": answer.match,
-        "to_check": answer.to_check.to_pylist(),
-        "audit": answer.audit,
-    }
-    return msgspec.json.format(msgspec.json.encode(document), indent=1)
-
-
-def _told(table: pa.Table) -> list[dict[str, Any]]:
-    """Rows with their dates as text: Arrow prints a date in a tenth of the time that it takes to make Python's of it."""
-    for place, field in enumerate(table.schema):
-        if pa.types.is_date(field.type):
-            table = table.set_column(place, field.name, table.column(place).cast(pa.string()))
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
-
-
-def _changes(answer: Answer) -> pa.Table:
-    """What an answer lists of the changes: all but what stayed the same, and what is missing."""
-    told = pc.invert(pc.is_in(answer.changes["change"], pa.array([Change.CONFIRMED, Change.MISSING])))
-    order = ("change", "child_id", "plan_type", "start_date")
-    return answer.changes.select([*order, "line"]).filter(told).sort_by([(name, "ascending") for name in order])
-
-
-def _to_csv(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> bytes:
-    """The answer as one CSV: a row a statement, told apart by `kind` (specs/acknowledgement/1.0/acknowledgement.schema.json)."""
-    missing = answer.missing
-    since = pc.binary_join_element_wise("not in your full extracts since", missing["missing_since"].cast(pa.string()), " ")
-    head: list[dict[str, object]] = [
-        {"kind": "FILE", "code": answer.code or answer.state, "outcome": answer.outcome, "text": sentence(answer, tally)},
-        *({"kind": "COUNT", "code": name, "count": number} for name, number in tally.items()),
-        *(dict[str, object](kind="NOTICE", code=one.code, text=one.text, cure=one.cure) for one in answer.notices),
-        *(dict[str, object](kind="HOLD", text=reason) for reason in answer.holds),
-        *_match_statements(answer.match),
-        {"kind": "AUDIT", "code": str(answer.audit), "text": WITNESS},
-    ]
-    return csv_text.to_csv(
-        pa.concat_tables(
-            [
-                _statements(pa.table({name: [row.get(name) for row in head] for name in _columns()})),
-                _statements(answer.faults.rename_columns({"cause": "text"}), "FAULT"),
-                _statements(answer.outcomes, "RECORD"),
-                _statements(changes.rename_columns({"change": "code"}), "CHANGE"),
-                _statements(missing.append_column("text", since), "MISSING"),
-                _statements(answer.to_check.rename_columns({"check": "code", "what_to_check": "text"}), "TO_CHECK"),
-            ]
-        )
-    )
-
-
-def _match_statements(match: Match | None) -> list[dict[str, object]]:
-    """The match rate as counts, of which those that nobody can tell yet are left out."""
-    if match is None:
-        return []
-    counted = ("people", "answered", "matched", "rate", "change")
-    found: list[dict[str, object]] = [
-        {"kind": "MATCH", "code": name, "count": number} for name in counted if (number := getattr(match, name)) is not None
-    ]
-    return [{"kind": "MATCH", "code": "counted_on", "text": f"{match.counted_on}: {match_sentence(match)}"}, *found]
-
-
 def match_sentence(match: Match) -> str:
     """The rate against the line, and where it is going."""
     if match.rate is None:
@@ -257,50 +173,6 @@ def match_sentence(match: Match) -> str:
     trend = f" {abs(match.change) / 100:.2f} points {'up' if match.change > 0 else 'down'} in four weeks." if match.change else ""
     side = "below" if match.below_line else "not below"
     return f"{match.rate / 100:.2f}% of those answered for match PDS, {side} the line of {LINE}%.{trend}"
-
-
-def _columns() -> tuple[str, ...]:
-    return table_schema("acknowledgement", VERSION, "acknowledgement").names
-
-
-def _statements(table: pa.Table, kind: str | None = None) -> pa.Table:
-    """The columns of the CSV as text; those that `table` has not are empty. Column by column: an answer has a row a record."""
-    absent = pa.nulls(table.num_rows, pa.string())
-    given = {name: table[name].cast(pa.string()) for name in table.column_names} | (
-        {"kind": pa.repeat(kind, table.num_rows)} if kind else {}
-    )
-    return pa.table({name: given.get(name, absent) for name in _columns()})
-
-
-def _to_page(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> bytes:
-    """The answer as a page: one mistake made 300 times reads once."""
-    return pages.page(
-        "acknowledgement.html",
-        answer=answer,
-        counts=tally,
-        sentence=sentence(answer, tally),
-        groups=_groups(answer.faults) if answer.faults.num_rows else [],
-        changes=_told(changes.slice(0, _ROWS_SHOWN)),
-        changes_in_all=changes.num_rows,
-        missing=_told(answer.missing.slice(0, _ROWS_SHOWN)),
-        missing_in_all=answer.missing.num_rows,
-        match=match_sentence(answer.match) if answer.match else None,
-        to_check=_told(answer.to_check.slice(0, _ROWS_SHOWN)),
-        to_check_in_all=answer.to_check.num_rows,
-        lines_shown=_LINES_SHOWN,
-        witness=WITNESS,
-    )
-
-
-def _groups(faults: pa.Table) -> list[dict[str, Any]]:
-    groups: list[dict[str, Any]] = engine.query(
-        "SELECT code, severity, field, cause, cure, count(*) AS times,"
-        " list({'line': line, 'child_id': child_id} ORDER BY line)[:$shown] AS places"
-        " FROM faults GROUP BY ALL ORDER BY severity, times DESC, code, field",
-        {"faults": faults},
-        {"shown": _LINES_SHOWN},
-    ).to_pylist()
-    return groups
 
 
 def bundle(members: Mapping[str, bytes]) -> bytes:
@@ -312,16 +184,10 @@ def bundle(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def forms(answer: Answer) -> dict[str, bytes]:
-    """The three forms by their names. What they have in common is made once."""
-    made = answer, counts(answer), _changes(answer)
-    return {
-        "acknowledgement.csv": _to_csv(*made),
-        "acknowledgement.json": _to_json(*made),
-        "acknowledgement.html": _to_page(*made),
-    }
-
-
-def render(answer: Answer) -> bytes:
-    """The three forms in one zip."""
-    return bundle(forms(answer))
+def told(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows with their dates as text: Arrow prints a date in a tenth of the time that it takes to make Python's of it."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_date(field.type):
+            table = table.set_column(place, field.name, table.column(place).cast(pa.string()))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows

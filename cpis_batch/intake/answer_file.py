@@ -1,4 +1,4 @@
-"""An answer as its reader takes it out of the sealed zip: three members, each of bounded size, and a document of the known form.
+"""An answer as its reader takes it out of the sealed zip: its members, each of bounded size, and a document of the known form.
 
 The hub has signed it; what is not as the hub makes it is refused all the same, in words, instead of ending the program.
 """
@@ -15,6 +15,7 @@ import msgspec
 from cpis_batch.errors import InputRefused
 
 FORMS = ("csv", "json", "html")
+LATER_FORMS = ("xlsx",)  # that an answer of an earlier hub has not
 MOST_BYTES = 256 * 1024 * 1024  # of one member: an extract has no more, and an answer says less of it
 # What zipfile raises for archives that are damaged, locked with a password, or of a kind that it does not know.
 _OF_ZIPFILE = (zipfile.BadZipFile, zlib.error, LookupError, RuntimeError, ValueError, EOFError, OSError, OverflowError)
@@ -55,7 +56,8 @@ def members(archive: bytes) -> dict[str, bytes]:
     """The answer's forms, by the names that they have in the zip `archive`. InputRefused where it is no answer."""
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            return {name: _member(opened, name) for name in (f"acknowledgement.{form}" for form in FORMS)}
+            there = [form for form in LATER_FORMS if f"acknowledgement.{form}" in opened.namelist()]
+            return {name: _member(opened, name) for name in (f"acknowledgement.{form}" for form in (*FORMS, *there))}
     # What zipfile raises for archives that are damaged, sealed with a password, of a newer or an unknown kind; it may quote them.
     except (
         zipfile.BadZipFile,

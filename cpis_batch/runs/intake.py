@@ -26,7 +26,7 @@ from cpis_batch.engine import query
 from cpis_batch.envelope.certificates import inspect
 from cpis_batch.errors import ConfigFault, Exit, StateFault
 from cpis_batch.intake import findings, names
-from cpis_batch.intake.acknowledge import Match, Notice
+from cpis_batch.intake.acknowledge import Match, Notice, Rated
 from cpis_batch.intake.collect import Collected, Trouble, inbound
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.runs.exchange import Round, Servers
@@ -51,6 +51,7 @@ class Intake:
 
 
 Progress = Callable[[str, int, int], None]  # stage, done, of
+TREND_WEEKS = 12  # of match rates that an answer shows
 _BATCHES = 3  # for each worker: to check one costs 40 ms beside its rows, and the last to end keeps one worker waiting
 
 
@@ -237,14 +238,29 @@ def _tasks(hub: Hub, files: list[Collected], decisions: dict[int, Hold]) -> list
 
 
 def _matches(hub: Hub) -> dict[str, Match]:
-    """The newest match rate of each LA, for its answers. None of any where the table cannot be read: the trace tells of that."""
+    """The newest match rate of each LA and those of the weeks before, for its answers.
+
+    None of any where the table cannot be read: the trace tells of that.
+    """
     part = {one.name: one.part for one in hub.catalogue.trace_parts()}.get("RATES")
     try:
         rates = hub.store.read(part) if part else RATES.empty_table()
     except StateFault:
         return {}
     newest = query("SELECT * FROM rates QUALIFY counted_on = max(counted_on) OVER (PARTITION BY la_code)", {"rates": rates})
-    return {row["la_code"]: msgspec.convert(row, Match) for row in newest.to_pylist()}
+    weekly = query(
+        """
+        SELECT la_code, counted_on, rate FROM rates WHERE rate IS NOT NULL AND counted_on > $on - $days
+        QUALIFY counted_on = max(counted_on) OVER (PARTITION BY la_code, date_trunc('week', counted_on))
+        ORDER BY la_code, counted_on
+        """,
+        {"rates": rates},
+        {"on": hub.business_date, "days": TREND_WEEKS * 7},
+    )
+    trends: dict[str, list[Rated]] = {}
+    for row in weekly.to_pylist():
+        trends.setdefault(row["la_code"], []).append(Rated(row["counted_on"], row["rate"]))
+    return {row["la_code"]: msgspec.convert(row | {"trend": trends.get(row["la_code"], [])}, Match) for row in newest.to_pylist()}
 
 
 def _task(hub: Hub, partner: Partner, new: tuple[Candidate, ...], holds: list[Hold], freed: bool, match: Match | None) -> LaTask:

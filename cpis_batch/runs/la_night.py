@@ -18,9 +18,8 @@ from cpis_batch.catalogue.records import Arrival, Balance, Hold, Would, WouldCha
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope.opening import open_message
 from cpis_batch.envelope.outcome import Opened, Refusal, Unopened
-from cpis_batch.envelope.sealing import seal
-from cpis_batch.intake import acknowledge, answering, findings
-from cpis_batch.intake.acknowledge import Answer, Notice
+from cpis_batch.intake import answering, findings
+from cpis_batch.intake.acknowledge import Notice
 from cpis_batch.intake.check import Verdict
 from cpis_batch.intake.file_facts import Header
 from cpis_batch.intake.findings import Finding
@@ -28,9 +27,9 @@ from cpis_batch.intake.sequence import Last, Placement, place
 from cpis_batch.keystore import MasterKey
 from cpis_batch.register import guard, history, merge, view
 from cpis_batch.register.balance import balance
-from cpis_batch.register.schema import CHANGES, HISTORY, PLANS
+from cpis_batch.register.schema import HISTORY, PLANS
 from cpis_batch.register.store import PartStore
-from cpis_batch.runs import la_part
+from cpis_batch.runs import la_answer, la_part
 from cpis_batch.runs.task import Candidate, Keys, LaResult, LaTask, Rehearsed
 from cpis_batch.vocabulary import Change, FileOutcome, FileState
 
@@ -57,7 +56,6 @@ class Evening:
     def __init__(self, task: LaTask, common: Rehearsed, keys: Keys) -> None:
         self.task, self.common, self.keys = task, common, keys
         self.store = PartStore(common.home / "register", MasterKey(keys.master))
-        self.outbox = common.home / "outbox"
         self.result = LaResult(task.partner.code)
         self.version = task.version
         self.merged = dict(task.merged)
@@ -257,7 +255,7 @@ class Evening:
         before = found.candidate.hold
         if before and before.reason == reason:
             return
-        arrival = self.described(found.candidate, FileState.HELD, None, None, found.verdict, found.signer)
+        arrival = la_answer.described(found.candidate, FileState.HELD, None, None, found.verdict, found.signer)
         if before:
             self.result.decided.append(before if before.decision else overtaken(before, self.common.now))
         else:
@@ -308,7 +306,7 @@ class Evening:
         """Give a file its terminal state and its one acknowledgement."""
         verdict, standing = (found.verdict, found.standing) if found else (verdict, None)
         signer = found.signer if found else signer
-        arrival = self.described(candidate, state, outcome, finding, verdict, signer, epoch)
+        arrival = la_answer.described(candidate, state, outcome, finding, verdict, signer, epoch)
         (self.result.settled if candidate.hold else self.result.arrivals).append(arrival)
         if candidate.hold:
             decided = candidate.hold if candidate.hold.decision else overtaken(candidate.hold, self.common.now)
@@ -316,44 +314,6 @@ class Evening:
         if notices is None:
             notices = found.notices if found else self.task.notices
         self.answer(candidate, arrival, finding, verdict, standing, changes=changes, notices=notices, passed_over=passed_over)
-
-    def described(
-        self,
-        candidate: Candidate,
-        state: FileState,
-        outcome: FileOutcome | None,
-        finding: Finding | None,
-        verdict: Verdict | None,
-        signer: str | None,
-        epoch: int | None = None,
-    ) -> Arrival:
-        """The arrival's line with what is now known of it."""
-        header = verdict.header if verdict else None
-        arrival = msgspec.structs.replace(
-            candidate.arrival,
-            state=state,
-            file_outcome=outcome,
-            code=finding.code if finding else None,
-            signer=signer,
-            epoch=epoch,
-        )
-        if verdict:
-            loaded, final = state is FileState.MERGED, state not in (FileState.HELD, FileState.DUPLICATE)
-            arrival = msgspec.structs.replace(
-                arrival,
-                code=arrival.code or answering.refusal_code(verdict),
-                records=verdict.records,
-                records_loaded=(verdict.accepted.num_rows if loaded else 0) if final else None,
-                records_rejected=verdict.outcomes.num_rows - (verdict.accepted.num_rows if loaded else 0) if final else None,
-                records_warned=answering.rows_warned(verdict),
-            )
-        if header:
-            arrival = msgspec.structs.replace(
-                arrival, sequence=header.sequence, kind=str(header.kind), extracted_at=header.extracted_at
-            )
-        return arrival
-
-    # The answer
 
     def answer(
         self,
@@ -370,56 +330,22 @@ class Evening:
         passed_over: pa.Table | None = None,
     ) -> None:
         """Render, seal to the LA, make durable in the outbox."""
-        final, merged = arrival.file_outcome is not None, arrival.state is FileState.MERGED
-        label = f"{arrival.sequence:08d}" if arrival.sequence >= 0 else "unread"
-        what, why = ("ACK", "") if final else ("NOTICE", f"_{held_for}")
-        name = f"CPIS_{what}_{self.task.partner.code}_{label}_{arrival.id:09d}{why}.zip.pgp"
-        answer = Answer(
-            reference=name.removesuffix(".zip.pgp"),
-            la_code=self.task.partner.code,
-            la_name=self.task.name,
-            file_name=arrival.name,
-            file_digest=arrival.digest,
-            received_at=candidate.first_seen_at,
-            answered_at=self.common.now,
-            state=arrival.state,
-            outcome=FileOutcome.DEMOGRAPHICS_UNAVAILABLE if held_for == "DEMOGRAPHICS" else arrival.file_outcome,
-            code=arrival.code,
-            sequence=arrival.sequence,
-            kind=verdict.header.kind if verdict and verdict.header else None,
-            extracted_at=arrival.extracted_at,
+        missing = view.missing(self.plans, self.common.business_date) if arrival.state is FileState.MERGED else None
+        said = la_answer.answer(
+            self.task,
+            self.common,
+            candidate,
+            arrival,
             faults=answering.faults(finding if arrival.state is FileState.REFUSED else None, verdict, passed_over),
-            outcomes=answering.row_outcomes(arrival.state, verdict, standing),
-            changes=CHANGES.empty_table() if changes is None else changes,
-            missing=self.missing() if merged else acknowledge.MISSING.empty_table(),
-            match=self.task.match if merged else None,
-            to_check=(
-                answering.to_check(verdict, standing)
-                if merged and verdict and standing is not None
-                else acknowledge.TO_CHECK.empty_table()
-            ),
+            verdict=verdict,
+            standing=standing,
+            changes=changes,
+            missing=missing,
             notices=notices if arrival.state is not FileState.REFUSED else self.task.notices,
             holds=holds,
-            audit=self.common.audit,
+            held_for=held_for,
         )
-        sealed = seal(acknowledge.render(answer), recipients=self.task.recipients, signer=self.keys.signer)
-        self.result.deliveries.append(
-            outbox.prepare(
-                self.outbox,
-                self.task.partner,
-                kind="ACKNOWLEDGEMENT" if final else "NOTICE",
-                purpose="Answer to a file of the recipient's own",
-                name=name,
-                sealed=sealed,
-                record_count=answer.outcomes.num_rows,
-                made_at=self.common.now,
-                arrival_id=arrival.id,
-            )
-        )
-
-    def missing(self) -> pa.Table:
-        """The open plans that the newest full extract left out, as the LA is told of them (acknowledge.MISSING)."""
-        return view.missing(self.plans, self.common.business_date).select(acknowledge.MISSING.names).cast(acknowledge.MISSING)
+        self.result.deliveries.append(la_answer.prepared(said, self.task, self.common, self.keys, arrival))
 
     # The LA's new state
 

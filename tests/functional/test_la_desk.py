@@ -16,7 +16,7 @@ from cpis_batch.envelope.certificates import inspect
 from cpis_batch.envelope.desk import open_at_desk
 from cpis_batch.envelope.outcome import Opened
 from cpis_batch.envelope.sealing import seal
-from cpis_batch.intake import acknowledge
+from cpis_batch.intake import acknowledge, answer_forms
 from cpis_batch.spec import folder
 from cpis_batch.vocabulary import FileOutcome, FileState
 from tests.envelope_kit import parties
@@ -144,12 +144,14 @@ def test_an_answer_is_read(run, desk, people):
         audit=Head(1, "0" * 64),
         sequence=118,
     )
-    (desk / "answer.zip.pgp").write_bytes(seal(acknowledge.render(answer), recipients=[la.certificate], signer=hub.secret))
+    (desk / "answer.zip.pgp").write_bytes(seal(answer_forms.render(answer), recipients=[la.certificate], signer=hub.secret))
     command = ("la", "read-ack", desk / "answer.zip.pgp", "--key", desk / "own.key", "--hub", desk / "hub.asc")
     code, out, _ = run(*command, "--out", desk / "opened")
     assert code == 0
     assert out.startswith("CPIS_LA_x.csv.pgp: CPF02. ")
-    assert {path.name for path in (desk / "opened").iterdir()} == {f"acknowledgement.{form}" for form in ("csv", "json", "html")}
+    assert {path.name for path in (desk / "opened").iterdir()} == {
+        f"acknowledgement.{form}" for form in ("csv", "json", "html", "xlsx")
+    }
     assert json.loads(run(*command, "--json")[1])["file"]["sequence"] == 118
 
 

@@ -30,7 +30,7 @@ from cpis_batch.errors import CpisError
 from cpis_batch.exchange.mailbox import Entry
 from cpis_batch.exchange.naming import entry_of, is_plain
 from cpis_batch.files import digest_of
-from cpis_batch.intake import acknowledge, file_facts, names
+from cpis_batch.intake import answer_forms, file_facts, names
 from cpis_batch.intake.acknowledge import Answer
 from cpis_batch.intake.check import CheckContext, check
 from cpis_batch.intake.lines import Refused
@@ -242,7 +242,7 @@ def the_check_command() -> Iterator[tuple[Reader, Sequence[bytes]]]:
 
 def _answer() -> bytes:
     at = datetime(2026, 11, 20, 2, tzinfo=UTC)
-    return acknowledge.render(
+    return answer_forms.render(
         Answer(
             reference="A1", la_code=HACKNEY, la_name="Hackney", file_name="CPIS_LA_x.csv.pgp", file_digest="0" * 64,
             received_at=at, answered_at=at, state=FileState.MERGED, outcome=FileOutcome.ALL_LOADED, sequence=118,

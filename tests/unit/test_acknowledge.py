@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
+import openpyxl
 import pyarrow as pa
 import pytest
 from frictionless import Resource, Schema
@@ -15,8 +16,8 @@ from msgspec import structs
 from cpis_batch import spec
 from cpis_batch.audit.entry import Head
 from cpis_batch.demographics import standing
-from cpis_batch.intake import acknowledge, answering, findings
-from cpis_batch.intake.acknowledge import Answer, Match
+from cpis_batch.intake import acknowledge, answer_forms, answering, findings
+from cpis_batch.intake.acknowledge import Answer, Match, Rated
 from cpis_batch.intake.check import CheckContext, check
 from cpis_batch.intake.read import read_extract
 from cpis_batch.register.schema import CHANGES
@@ -74,7 +75,17 @@ def answer() -> Answer:
         changes=pa.Table.from_pylist(changes, schema=CHANGES),
         missing=pa.Table.from_pylist([missing], schema=acknowledge.MISSING),
         match=Match(
-            counted_on=date(2026, 11, 19), people=1243, answered=1228, matched=1180, rate=9609, below_line=False, change=35
+            counted_on=date(2026, 11, 19),
+            people=1243,
+            answered=1228,
+            matched=1180,
+            rate=9609,
+            below_line=False,
+            change=35,
+            trend=tuple(
+                Rated(date(2026, 10, 22) + timedelta(days=7 * week), rate)
+                for week, rate in enumerate((9574, 9588, 9571, 9602, 9609))
+            ),
         ),
         to_check=answering.to_check(verdict, known),
         notices=(answering.notice(findings.GAP),),
@@ -83,7 +94,7 @@ def answer() -> Answer:
 
 def samples() -> dict[str, bytes]:
     """The worked example, as the program writes it."""
-    with zipfile.ZipFile(io.BytesIO(acknowledge.render(answer()))) as archive:
+    with zipfile.ZipFile(io.BytesIO(answer_forms.render(answer()))) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
@@ -129,7 +140,7 @@ def test_each_state_is_told_in_a_sentence(state, outcome, words):
         outcome=outcome,
         audit=Head(1, "0" * 64),
     )
-    forms = acknowledge.forms(bare)
+    forms = answer_forms.forms(bare)
     assert words in json.loads(forms["acknowledgement.json"])["sentence"]
     assert forms["acknowledgement.html"].startswith(b"<!DOCTYPE html>")
 
@@ -138,10 +149,53 @@ def test_the_page_shows_the_first_of_a_long_list_and_says_so_and_the_other_forms
     whole = answer()
     many = 201
     changes = pa.concat_tables([whole.changes] * many)
-    forms = acknowledge.forms(structs.replace(whole, changes=changes, missing=pa.concat_tables([whole.missing] * many)))
+    forms = answer_forms.forms(structs.replace(whole, changes=changes, missing=pa.concat_tables([whole.missing] * many)))
     page = forms["acknowledgement.html"].decode()
     assert page.count("<td>LC-000001</td>") == page.count("<td>LC-000009</td>") == 200
     assert page.count("The first 200 of 201;") == 2
     document = json.loads(forms["acknowledgement.json"])
     assert len(document["changes"]) == len(document["missing"]) == many
     assert forms["acknowledgement.csv"].count(b"CHANGE") == many
+
+
+def test_the_workbook_of_the_worked_example_says_what_the_program_writes():
+    def cells(data: bytes) -> dict[str, list[tuple[object, ...]]]:
+        return {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in openpyxl.load_workbook(io.BytesIO(data))}
+
+    written = cells(samples()["acknowledgement.xlsx"])
+    assert cells((SAMPLES / "acknowledgement.xlsx").read_bytes()) == written
+    assert list(written) == ["Summary", "Counts", "Mistakes", "Rows to mend", "Left out", "To check", "Changes", "Match rate"]
+    assert [row[0] for row in written["Rows to mend"][1:]] == [4, 5, 6]
+
+
+def test_one_mistake_made_300_times_reads_once_and_each_of_its_rows_is_in_the_workbook():
+    rows = [plan_row(child, start="31/12/2025") for child in range(1, 301)]
+    verdict = check(read_extract(extract(HACKNEY, rows)), CheckContext(HACKNEY, Environment.TEST, date(2026, 11, 20)))
+    forms = answer_forms.forms(structs.replace(answer(), faults=answering.faults(None, verdict)))
+    page = forms["acknowledgement.html"].decode()
+    assert page.count("300 rows:") == 1
+    assert page.count("(your id LC-") == 20
+    assert "and 280 more, all listed in acknowledgement.xlsx" in page
+    book = openpyxl.load_workbook(io.BytesIO(forms["acknowledgement.xlsx"]))
+    assert (book["Mistakes"].max_row, book["Rows to mend"].max_row) == (2, 301)
+
+
+def test_what_there_is_to_do_comes_first_and_where_there_is_nothing_the_page_says_so():
+    page = samples()["acknowledgement.html"].decode()
+    asked = [page.index(f'<a href="#{where}">') for where in ("mend", "left-out", "check")]
+    assert asked == sorted(asked)
+    assert asked[-1] < page.index('<h2 id="mend">')
+    clean = structs.replace(
+        answer(), faults=acknowledge.FAULTS.empty_table(), missing=acknowledge.MISSING.empty_table(),
+        to_check=acknowledge.TO_CHECK.empty_table(),
+    )  # fmt: skip
+    assert "You need do nothing." in answer_forms.forms(clean)["acknowledgement.html"].decode()
+
+
+def test_no_form_holds_a_number_a_name_or_a_date_of_birth():
+    with zipfile.ZipFile(io.BytesIO(samples()["acknowledgement.xlsx"])) as book:
+        whole = b"".join(book.read(name) for name in book.namelist())
+    whole += b"".join(data for name, data in samples().items() if name != "acknowledgement.xlsx")
+    for row in ROWS:
+        for value in (row[0], row[2], row[3], row[4]):
+            assert value.encode() not in whole, "a value of a record"

@@ -14,6 +14,7 @@ MADE = {
     "columns": charts.columns("Accesses", "Most on day 1.", [(BAD, 3), ("2", 0)]),
     "cells": charts.cells("Accesses", "Most at 9.", {(BAD, "9"): 4}, down=[BAD], across=["9", "10"]),
     "tiles": charts.tiles("England", "Most in the north.", {(0, 0): (BAD, 5), (1, 2): ("B", None)}),
+    "trend": charts.trend("Match rate", "Going up.", [(BAD, 94.2), ("now", 96.1)], line=95, unit="%"),
     "nothing": charts.bars("Accesses", "There were none.", []),
 }
 
@@ -23,7 +24,7 @@ def test_a_chart_is_one_named_image_without_scripts_or_styles(chart):
     root = ET.fromstring(chart)
     assert root.get("role") == "img"
     assert root.get("aria-label")
-    assert {element.tag for element in root.iter()} <= {"svg", "g", "rect", "text", "line"}
+    assert {element.tag for element in root.iter()} <= {"svg", "g", "rect", "text", "line", "polyline", "circle"}
     assert not any(name == "style" or name.startswith("on") for element in root.iter() for name in element.attrib)
 
 

@@ -10,7 +10,7 @@ RULES = (
         Severity.ERROR,
         ("la_code",),
         "regexp_full_match(la_code, '[A-Z][0-9]{8}') AND la_code <> folder_la_code",
-        "The header names another authority than the folder and the signature.",
+        "The authority in the header is not the one of the folder and the key.",
         "Put each authority's file into its own folder, signed with its own key.",
         outcome=FileOutcome.NONE_LOADED,
         line="header_line",
