@@ -1,11 +1,13 @@
-"""The access report as an authority gets it: a CSV for programs, a page for people (specs/access-report/1.0).
+"""The access report as an authority gets it: a CSV for programs, a page and a workbook for people (specs/access-report/1.0).
 
-Both hold the same rows and nothing else. The CSV is never altered to suit a spreadsheet; on the page every value is text.
-The page's few counts are made in Python, since it walks the rows anyway: three queries an authority took ten times as long.
+All hold the same rows and nothing else. The CSV is never altered to suit a spreadsheet; on the page and in the workbook every
+value is text. The page's few counts are made in Python, since it walks the rows anyway: three queries an authority took ten times
+as long.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -13,28 +15,31 @@ import pyarrow as pa
 from cpis_batch import csv_text, pages
 from cpis_batch.errors import Bug
 from cpis_batch.spec import table_schema
+from cpis_batch.workbook import Sheet, counts, text, workbook
 
 VERSION = "1.0"
 PLAN_WORDS = {"CPP": "Child protection plan", "LAC": "Looked after", "UCPP": "Unborn child's plan (mother's NHS number)"}
+_AREA = {"Y": "yes", "N": "no", None: "not known"}
 
 
-def render(rows: pa.Table, *, la_code: str, la_name: str) -> dict[str, bytes]:
+def render(rows: pa.Table, *, la_code: str, la_name: str, made_at: datetime) -> dict[str, bytes]:
     """The files of one authority's report, by name. Bug where a row is another authority's or there is none."""
     return {
         "access-report.csv": render_csv(rows, la_code=la_code),
         "access-report.html": render_html(rows, la_code=la_code, la_name=la_name),
+        "access-report.xlsx": _workbook(rows.to_pylist(), made_at=made_at),
     }
 
 
 def render_csv(rows: pa.Table, *, la_code: str) -> bytes:
     """REPORT rows as CSV with a heading."""
-    _only(rows, la_code)
+    only(rows, la_code)
     return csv_text.to_csv(rows.select(table_schema("access-report", VERSION, "report").names))
 
 
 def render_html(rows: pa.Table, *, la_code: str, la_name: str) -> bytes:
     """REPORT rows as a page: what happened in a sentence, every access by time, counts by setting and by organisation."""
-    _only(rows, la_code)
+    only(rows, la_code)
     looks = rows.to_pylist()
     total = {
         "accesses": len(looks),
@@ -52,13 +57,54 @@ def render_html(rows: pa.Table, *, la_code: str, la_name: str) -> bytes:
         la_name=la_name,
         total=total,
         rows=looks,
-        settings=_tally(looks, "care_setting_code", "care_setting"),
-        organisations=_tally(looks, "organisation_code", "organisation_name"),
+        settings=tally(looks, "care_setting_code", "care_setting"),
+        organisations=tally(looks, "organisation_code", "organisation_name"),
         plan_words=PLAN_WORDS,
     )
 
 
-def _tally(looks: list[dict[str, Any]], code: str, name: str) -> list[dict[str, Any]]:
+def _workbook(looks: list[dict[str, Any]], *, made_at: datetime) -> bytes:
+    named = text("Name", "Code") + counts("Accesses", "People")
+    tallied = {
+        "By setting": tally(looks, "care_setting_code", "care_setting"),
+        "By organisation": tally(looks, "organisation_code", "organisation_name"),
+    }
+    sheets = [access_sheet(looks)]
+    sheets += [
+        Sheet(name, named, [(one["name"], one["code"], one["accesses"], one["people"]) for one in lines])
+        for name, lines in tallied.items()
+    ]
+    return workbook(sheets, title=f"Access report {looks[0]['report_id']}", made_at=made_at)
+
+
+def access_sheet(looks: list[dict[str, Any]]) -> Sheet:
+    """Every access, a row each (REPORT)."""
+    headings = ("When", "Your id", "NHS number", "Plan", "Who looked", "Role", "Responsible", "Setting", "Organisation", "Code",
+                "Out of area", "Event")  # fmt: skip
+    return Sheet(
+        "Accesses",
+        text(*headings),
+        (
+            (
+                pages.london(look["accessed_at"]),
+                look["child_id"],
+                look["nhs_number"],
+                ", ".join(PLAN_WORDS[plan] for plan in look["plan_types"].split(";")),
+                look["author_name"],
+                "A system" if look["author_kind"] == "DEVICE" else look["job_role"],
+                look["responsible_person"],
+                look["care_setting"],
+                look["organisation_name"],
+                look["organisation_code"],
+                _AREA[look["out_of_area"]],
+                look["event_id"],
+            )
+            for look in looks
+        ),
+    )
+
+
+def tally(looks: list[dict[str, Any]], code: str, name: str) -> list[dict[str, Any]]:
     """Accesses and people by `code`, most first; its name is the first given."""
     people: dict[str, list[str]] = {}
     names: dict[str, str] = {}
@@ -73,7 +119,7 @@ def _tally(looks: list[dict[str, Any]], code: str, name: str) -> list[dict[str, 
     return sorted(tallied, key=lambda line: (-line["accesses"], line["name"], line["code"]))
 
 
-def _only(rows: pa.Table, la_code: str) -> None:
+def only(rows: pa.Table, la_code: str) -> None:
     """The last look before a report is written (DESIGN, rule 2)."""
     if rows.column("la_code").unique().to_pylist() != [la_code] or len(rows.column("report_id").unique()) != 1:
         raise Bug(

@@ -7,7 +7,7 @@ CREATE TABLE commits (
     made_at TEXT NOT NULL,
     business_date TEXT NOT NULL,
     kind TEXT NOT NULL CHECK (
-        kind IN ('INTAKE', 'AGEING', 'EVENTS', 'TRACE', 'NATIONAL', 'RELEASE', 'DECISION', 'ERASURE')
+        kind IN ('INTAKE', 'AGEING', 'EVENTS', 'TRACE', 'NATIONAL', 'MONTHLY', 'RELEASE', 'DECISION', 'ERASURE')
     ),
     program TEXT NOT NULL,
     rules TEXT NOT NULL,

@@ -21,7 +21,7 @@ import msgspec
 from cpis_batch.catalogue.records import Arrival, Release
 from cpis_batch.errors import Bug, CpisError, DiskFault, Exit, HostKeyFault, place_of
 from cpis_batch.intake.collect import Trouble
-from cpis_batch.runs import demographics, intake, log, national, release, reports
+from cpis_batch.runs import demographics, intake, log, monthly, national, release, reports
 from cpis_batch.runs.exchange import Servers
 from cpis_batch.runs.hub import Hub, opened
 from cpis_batch.status import needs_a_person, status
@@ -39,6 +39,7 @@ class Night:
     intake: intake.Intake = field(default_factory=intake.Intake)
     traces: demographics.Traces = field(default_factory=demographics.Traces)
     reports: reports.Reports = field(default_factory=reports.Reports)
+    monthly: int = 0  # access reports of a month
     national: national.Lists = field(default_factory=national.Lists)
     released: Release | None = None
     delivered: int = 0
@@ -100,6 +101,7 @@ class Night:
             "trace": self.traces.counts,
             "access_reports": self.reports.sent,
             "access_events": self.reports.counts,
+            "monthly_access_reports": self.monthly,
             "national": self.national.counts,
             "release": {"fortnight": f"{self.released.year:04}F{self.released.number:02}", "sent": self.released.sent,
                         "unroutable": self.released.unroutable, "caught_up": self.released.caught_up} if self.released else None,
@@ -181,6 +183,9 @@ def _nightly(hub: Hub, servers: Servers, night: Night, progress: intake.Progress
     with _apart(night, "access reports"):
         hub.hold_to_the_ledger()
         night.reports = reports.run(hub, servers, progress)
+    with _apart(night, "monthly access reports"):
+        hub.hold_to_the_ledger()
+        night.monthly = monthly.run(hub, progress)
     _fortnightly(hub, servers, night, progress)
 
 

@@ -148,7 +148,7 @@ def _reports(hub: Hub, rows: pa.Table, result: Reports, progress: Progress) -> l
     parted = report.by_la(rows)
     for done, (la_code, told) in enumerate(parted.items(), 1):
         partner = hub.partners[la_code]
-        bundled = acknowledge.bundle(render.render(told, la_code=la_code, la_name=hub.la_name(la_code)))
+        bundled = acknowledge.bundle(render.render(told, la_code=la_code, la_name=hub.la_name(la_code), made_at=hub.now))
         deliveries.append(
             outbox.prepare(
                 hub.home / "outbox",

@@ -14,6 +14,7 @@ from cpis_batch.intake import findings, rules
 from cpis_batch.intake.rules import Rule, Scope
 from cpis_batch.vocabulary import Severity
 from tests.docs.papers import ROOT, commands
+from tests.unit import test_access_report as access_report
 from tests.unit.test_acknowledge import SAMPLES, samples
 
 _WHAT = {
@@ -103,3 +104,5 @@ if __name__ == "__main__":
         write(page, made().encode())
     for name, data in samples().items():
         write(SAMPLES / name, data)
+    for path, data in access_report.samples().items():
+        write(path, data)

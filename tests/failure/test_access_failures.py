@@ -23,6 +23,7 @@ from cpis_batch.vocabulary import Environment, FileOutcome
 from tests.access_builders import HEADER, LINE, MORNING, codes, event, events, file_of, packaged, read, told
 from tests.builders import HACKNEY, KENT, nhs, plan, plans
 
+MADE_AT = datetime(2026, 11, 20, 2, 5, tzinfo=UTC)
 STOOD = Head(1, "0" * 64)
 TOLD = [event(1), event(2, MORNING + timedelta(hours=1), child=2), event(3, MORNING + timedelta(hours=2))]
 HELD = plans([plan(1), plan(2), plan(1, la_code=KENT)])
@@ -33,7 +34,7 @@ def _files(looks: list[dict[str, object]], using: reference.AccessReference) -> 
     return {
         (la, name): data
         for la, rows in parted.items()
-        for name, data in render.render(rows, la_code=la, la_name="An authority").items()
+        for name, data in render.render(rows, la_code=la, la_name="An authority", made_at=MADE_AT).items()
     }
 
 

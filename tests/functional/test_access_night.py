@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -236,3 +236,38 @@ def test_a_reference_table_that_does_not_read_stops_the_reports_and_not_the_answ
     hub.next_night()
     hub.run("nightly")
     assert told(hub, HACKNEY) == ["e-1"]
+
+
+def months(hub: Hub, la: str) -> list[str]:
+    """The months of which a report lies for an authority."""
+    return [path.name.split("_")[4][:7] for path in hub.outbound(la, "CPIS_ACCESS_MONTH_")]
+
+
+def test_each_authority_gets_its_month_once_when_it_is_over_and_a_missed_one_is_caught_up(hub):
+    events(hub, look("e-1", 1, hub=hub), look("e-2", 3, hub=hub))
+    assert hub.run("nightly").document["monthly_access_reports"] == 0, "November is not over"
+    hub.next_night((date(2026, 12, 2) - hub.now.date()).days)
+    assert hub.run("nightly").document["monthly_access_reports"] == 0, "its last days are not in"
+    hub.next_night()
+    night = hub.run("nightly")
+    assert night.document["stopped"] == {}
+    assert night.document["monthly_access_reports"] == 2
+    assert (months(hub, HACKNEY), months(hub, KENT)) == (["2026-11"], ["2026-11"])
+    for la, number in ((HACKNEY, 1), (KENT, 3)):
+        (path,) = hub.outbound(la, "CPIS_ACCESS_MONTH_")
+        lines = hub.unpacked(path, la)["access-month.csv"].decode().splitlines()
+        assert len(lines) == 2
+        assert nhs(number) in lines[1]
+    assert hub.run("nightly").document["monthly_access_reports"] == 0, "once"
+    hub.next_night((date(2027, 2, 5) - hub.now.date()).days)
+    assert hub.run("nightly").document["monthly_access_reports"] == 4
+    assert months(hub, KENT) == ["2026-11", "2026-12", "2027-01"]
+
+
+def test_the_month_of_an_authority_without_an_agreement_is_not_made(hub):
+    events(hub, look("e-1", 1, hub=hub), look("e-2", 3, hub=hub))
+    hub.run("nightly")
+    hub.add_partner(KENT, "LA", agreement_ends="2026-11-30")
+    hub.next_night((date(2026, 12, 3) - hub.now.date()).days)
+    assert hub.run("nightly").document["monthly_access_reports"] == 1
+    assert (months(hub, HACKNEY), months(hub, KENT)) == (["2026-11"], [])

@@ -179,7 +179,7 @@ def test_the_columns_of_the_report_are_those_of_its_specification():
     assert tuple(REPORT.names) == table_schema("access-report", render.VERSION, "report").names
 
 
-def _sample_reports() -> dict[str, pa.Table]:
+def sample_reports() -> dict[str, pa.Table]:
     folder = SAMPLES / "access-report"
     tables = packaged()
     areas = arrow_csv.read_csv(
@@ -196,15 +196,24 @@ def _sample_reports() -> dict[str, pa.Table]:
     return by_la(report(sift(reading.events, using), held, using))
 
 
+MADE_AT = datetime(2026, 11, 20, 2, 5, tzinfo=UTC)
 SAMPLE_NAMES = {HACKNEY: "Hackney", "E06000035": "Medway"}
 
 
+def samples() -> dict[Path, bytes]:
+    """The worked example, as the program writes it; workbooks are left out, whose bytes depend on how a machine compresses."""
+    return {
+        SAMPLES / "access-report" / la_code / name: data
+        for la_code, rows in sample_reports().items()
+        for name, data in render.render(rows, la_code=la_code, la_name=SAMPLE_NAMES[la_code], made_at=MADE_AT).items()
+        if not name.endswith(".xlsx")
+    }
+
+
 def test_the_worked_example_of_a_report_is_what_the_program_makes():
-    made = _sample_reports()
-    assert set(made) == set(SAMPLE_NAMES)
-    for la_code, rows in made.items():
-        for name, data in render.render(rows, la_code=la_code, la_name=SAMPLE_NAMES[la_code]).items():
-            assert (SAMPLES / "access-report" / la_code / name).read_bytes() == data, name
+    assert set(sample_reports()) == set(SAMPLE_NAMES)
+    for path, data in samples().items():
+        assert path.read_bytes() == data, path.name
 
 
 def test_the_csv_holds_what_was_recorded_character_for_character():
