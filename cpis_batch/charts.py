@@ -164,6 +164,7 @@ def _short(label: str, room: float) -> str:
 
 def _image(name: str, says: str, width: float, height: float, parts: Sequence[Markup]) -> Markup:
     return Markup(
-        '<svg class="chart" role="img" aria-label="{0}" viewBox="0 0 {1} {2}" preserveAspectRatio="xMinYMin meet">'
+        '<svg class="chart" role="img" aria-label="{0}" width="{1}" height="{2}" viewBox="0 0 {1} {2}"'
+        ' preserveAspectRatio="xMinYMin meet">'
         '<g aria-hidden="true">{3}</g></svg>'
     ).format(f"{name}. {says}", round(width), round(height), Markup("").join(parts))

@@ -98,6 +98,12 @@ class Seen:
     first: pa.Table
 
 
+def within(rows: pa.Table, month: Month) -> pa.Table:
+    """The rows (REPORT) of a month."""
+    sql = f"SELECT * FROM rows WHERE {_DAY} BETWEEN $first AND $last"
+    return query(sql, {"rows": rows}, {"first": month.first, "last": month.last}).cast(REPORT)
+
+
 def seen(rows: pa.Table, plans: pa.Table, month: Month) -> dict[str, Seen]:
     """The month of each authority that has something in it.
 
@@ -105,7 +111,7 @@ def seen(rows: pa.Table, plans: pa.Table, month: Month) -> dict[str, Seen]:
     start_date of register PLANS.
     """
     bounds = {"first": month.first, "last": month.last}
-    in_month = query(f"SELECT * FROM rows WHERE {_DAY} BETWEEN $first AND $last", {"rows": rows}, bounds).cast(REPORT)
+    in_month = within(rows, month)
     in_month = joined(in_month, REPORT.empty_table())  # under an id of the month's own events
     often = query(
         f"""

@@ -31,6 +31,7 @@ _COMMANDS = {
     "register": ("register", "Look into the register, verify it, rebuild it."),
     "reference": ("reference", "Authorities, practices, places and CHIS units: check, rehearse, import."),
     "audit": ("audit", "The log of commits, answers and commands: verify it, show it."),
+    "publish": ("publish", "A month's statistics, made safe to publish."),
     "retention": ("retention", "What is past its time, and erasing it."),
     "keys": ("keys", "Make, list, import and check keys."),
     "rules": ("rules", "The rules that rows and files are held to."),

@@ -26,7 +26,7 @@ KIND = "MONTHLY_ACCESS_REPORT"
 PURPOSE = "Monthly summary of who in the NHS looked at the recipient's own children"
 FROM_DAY = 3  # of the next month: events of a month's last days reach us in the two nights after
 MOST_MONTHS = 12  # that are caught up: older plans are erased
-_PLANS = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "child_id", "date_of_birth"]
+PLANS = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "child_id", "date_of_birth"]
 
 
 def due(catalogue: Catalogue, business_date: date) -> list[Month]:
@@ -45,6 +45,13 @@ def due(catalogue: Catalogue, business_date: date) -> list[Month]:
     return found[-MOST_MONTHS:]
 
 
+def lines(hub: Hub, plans: pa.Table) -> pa.Table:
+    """REPORT of every access that is kept, as authorities are told of it. `plans` have the columns that `access.report` needs."""
+    known = reference.load(hub.home / "reference")
+    parts = [hub.store.read(part.part) for part in hub.catalogue.event_parts() if part.month[:1].isdigit()]
+    return report.report(withheld.sift(pa.concat_tables([EVENTS.empty_table(), *parts]), known), plans, known)
+
+
 def run(hub: Hub, progress: Progress = lambda *_: None) -> int:
     """Make what is due; how many reports were made. An authority that nothing can be sent to gets none."""
     months = due(hub.catalogue, hub.business_date)
@@ -52,11 +59,8 @@ def run(hub: Hub, progress: Progress = lambda *_: None) -> int:
         return 0
     progress("monthly access reports", 0, 0)
     codes = sorted(sendable(hub, {version.la_code for version in hub.catalogue.las()}))
-    known = reference.load(hub.home / "reference")
-    parts = [hub.store.read(part.part) for part in hub.catalogue.event_parts() if part.month[:1].isdigit()]
-    events = pa.concat_tables([EVENTS.empty_table(), *parts])
-    plans = hub.plans(columns=_PLANS)
-    rows = report.report(withheld.sift(events, known), plans, known)
+    plans = hub.plans(columns=PLANS)
+    rows = lines(hub, plans)
     deliveries: list[Delivery] = []
     for month in months:
         found = seen(rows, plans, month)
