@@ -9,7 +9,7 @@ STORIES ?= 300
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types tests fuzz hostile model crash-sweep bench docs lock clean tools-demo tools-test
+.PHONY: help demo test check lint types tests fuzz hostile model crash-sweep bench docs screenshots lock clean tools-demo tools-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench: .stamps/bench tools-test ## the benchmarks; writes docs/performance.md
 
 docs: .stamps/test ## what is generated: the command reference, the list of rules
 	$(BIN)/python -m tests.docs.generate
+
+screenshots: .stamps/test tools-test ## pictures of every page, into docs/screenshots/
+	$(BIN)/python -m tests.pages.screenshots
 
 lock: .stamps/test ## resolve the dependencies anew into requirements/*.txt
 	$(PIP) install uv
