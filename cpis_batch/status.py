@@ -129,7 +129,7 @@ def _never(partner: Partner) -> dict[str, Any]:
 def _late(catalogue: Catalogue, warnings: Warnings, partners: dict[str, Partner], now: datetime) -> list[dict[str, Any]]:
     """CHIS units that have not collected what was delivered days ago (FAULTS F18)."""
     lying = catalogue.deliveries(
-        "delivered_at IS NOT NULL AND collected_at IS NULL AND kind IN ('CHIS_EXTRACT', 'CHIS_MANIFEST')"
+        "delivered_at IS NOT NULL AND collected_at IS NULL AND kind IN ('CHIS_EXTRACT', 'CHIS_SUMMARY', 'CHIS_MANIFEST')"
     )
     found = []
     for delivery in lying:

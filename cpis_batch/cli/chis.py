@@ -29,6 +29,13 @@ def chis() -> None:
 @click.option("--password", is_flag=True, help="Ask for the password of the key (or read it from standard input).")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write here. Default: beside FILE, without .pgp.")
 @click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "xlsx"]),
+    default="csv",
+    help="The file as it was sent, or a workbook of it in which every cell is text. Default: csv.",
+)
+@click.option(
     "--manifest",
     "manifest_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -36,17 +43,32 @@ def chis() -> None:
 )
 @click.pass_obj
 def open_(
-    context: Context, file: Path, key_file: Path, hub_file: Path, password: bool, out: Path | None, manifest_file: Path | None
+    context: Context,
+    file: Path,
+    key_file: Path,
+    hub_file: Path,
+    password: bool,
+    out: Path | None,
+    form: str,
+    manifest_file: Path | None,
 ) -> None:
-    """Verify that FILE comes from the hub, decrypt it, and write it for its owner's eyes alone."""
+    """Verify that FILE comes from the hub, decrypt it, and write it for its owner's eyes alone.
+
+    FILE is an extract, its manifest or its page. In a workbook a number keeps its digits and a date its form.
+    """
     from cpis_batch import config, files
     from cpis_batch.envelope.certificates import inspect
     from cpis_batch.envelope.desk import open_at_desk
     from cpis_batch.envelope.outcome import Unopened
     from cpis_batch.errors import InputRefused, UsageFault
+    from cpis_batch.extracts import desk
     from cpis_batch.extracts.manifest import described
 
-    target = out or file.with_suffix("")
+    of_extract = ".csv" in file.suffixes
+    if form == "xlsx" and not of_extract:
+        raise UsageFault(f"{file.name} is no extract, and there is no workbook of it.", "Leave --format out.")
+    plain = file.with_suffix("") if file.suffix == ".pgp" else file.with_name(f"{file.name}.opened")
+    target = out or (plain.with_suffix(".xlsx") if form == "xlsx" else plain)
     if target.exists():
         raise UsageFault(f"{target} is there already.", "Move it away, or name another file with --out.")
     secret, hub = config.private_bytes(key_file), hub_file.read_bytes()
@@ -63,11 +85,14 @@ def open_(
         return result.plaintext
 
     plaintext = opened(file)
-    rows = max(0, plaintext.count(b"\n") - 1)
+    rows = max(0, plaintext.count(b"\n") - 1) if of_extract else 0
     if manifest_file:
         told = described(opened(manifest_file))
         if told.sha256 != files.digest_of(plaintext):
             raise InputRefused(f"{file.name} is not the file that {manifest_file.name} speaks of.", "Collect both again.")
         rows = told.rows
-    files.write(target, plaintext)
-    context.emit(f"{target}: {rows:,} rows, signed by the hub.", {"version": "1.0", "file": str(target), "rows": rows})
+    files.write(target, desk.to_workbook(plaintext, made_at=context.now) if form == "xlsx" else plaintext)
+    held = f"{rows:,} rows, " if of_extract else ""
+    unchecked = "" if manifest_file or not of_extract else " Not held to its manifest: name it with --manifest."
+    words = f"{target}: {held}signed by the hub.{unchecked}"
+    context.emit(words, {"version": "1.0", "file": str(target), "rows": rows, "manifest": manifest_file is not None})

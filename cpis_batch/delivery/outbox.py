@@ -21,7 +21,8 @@ from cpis_batch.exchange.mailbox import Mailbox
 from cpis_batch.partners import Partner
 
 SUFFIX = ".pgp"
-EXTRACT, MANIFEST = "CHIS_EXTRACT", "CHIS_MANIFEST"  # kinds of delivery: who finds the second is to find the first
+# Kinds of delivery, in their order: who finds the last is to find the others.
+PACK = EXTRACT, SUMMARY, MANIFEST = "CHIS_EXTRACT", "CHIS_SUMMARY", "CHIS_MANIFEST"
 UNKNOWN = "UNKNOWN"  # begins the recorded fault of an upload that may or may not stand: it is looked for, not sent again
 
 
@@ -103,7 +104,7 @@ def publish(
         unreachable = ""
         for place, delivery in enumerate(folder):
             before = folder[place - 1] if place else None
-            waits = before and told[-1] and (before.kind, delivery.kind) == (EXTRACT, MANIFEST)
+            waits = before and told[-1] and before.kind in PACK and delivery.kind in (SUMMARY, MANIFEST)
             if unreachable:
                 told.append(_words(delivery, unreachable))  # not tried: it would wait as long as the one before
             elif before and waits and before.made_at == delivery.made_at:

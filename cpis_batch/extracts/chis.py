@@ -125,6 +125,11 @@ def file_name(unit: str, fortnight: Fortnight, sequence: int) -> str:
     return f"CPIS_CHIS_{unit}_{fortnight.label}_{sequence:04}.csv.pgp"
 
 
+def summary_name(unit: str, fortnight: Fortnight, sequence: int) -> str:
+    """The name of the page that goes with the extract."""
+    return f"CPIS_CHIS_{unit}_{fortnight.label}_{sequence:04}.summary.html.pgp"
+
+
 def manifest_name(unit: str, fortnight: Fortnight, sequence: int) -> str:
     """The name of the manifest that goes with the extract."""
     return f"CPIS_CHIS_{unit}_{fortnight.label}_{sequence:04}.manifest.json.pgp"

@@ -52,7 +52,9 @@ class _Authority(msgspec.Struct, frozen=True):
     active_rows: int
 
 
-class _Manifest(msgspec.Struct, frozen=True):
+class Manifest(msgspec.Struct, frozen=True):
+    """All that a manifest says (manifest.json-schema.json)."""
+
     format: str
     version: str
     environment: str
@@ -93,7 +95,7 @@ def manifest(
     active = rows.filter(pc.not_equal(rows["change"], ExtractChange.CEASED))
     return msgspec.json.format(
         msgspec.json.encode(
-            _Manifest(
+            Manifest(
                 format="CPIS-CHIS-MANIFEST",
                 version=VERSION,
                 environment=environment,

@@ -17,7 +17,7 @@ from cpis_batch.delivery import outbox
 from cpis_batch.demographics import places
 from cpis_batch.envelope.sealing import seal
 from cpis_batch.errors import ConfigFault
-from cpis_batch.extracts import chis, manifest, routing, schedule
+from cpis_batch.extracts import chis, manifest, routing, schedule, summary
 from cpis_batch.extracts.recipients import check_recipients, read_back, release_balance
 from cpis_batch.extracts.schedule import Release
 from cpis_batch.organisations import ChisUnit
@@ -71,7 +71,7 @@ def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) 
     with files.names_together():
         for unit, data in extracts.items():
             deliveries += _deliveries(hub, parties[unit], due, sequence, data, tables[unit], la_state)
-            progress("sealing extracts", len(deliveries) // 2, len(extracts))
+            progress("sealing extracts", len(deliveries) // len(outbox.PACK), len(extracts))
     release = Released(
         year=due.fortnight.year,
         number=due.fortnight.number,
@@ -123,7 +123,7 @@ def _la_state(hub: Hub) -> pa.Table:
 def _deliveries(
     hub: Hub, unit: Partner, due: Release, sequence: int, data: bytes, table: pa.Table, la_state: pa.Table
 ) -> list[Delivery]:
-    """The extract first, its manifest after it: who finds the manifest finds the whole extract."""
+    """The extract first, then its page, its manifest last: who finds the manifest finds the whole."""
     certificates = certificates_of(hub, unit)
     if isinstance(certificates, ConfigFault):
         raise ConfigFault(f"{certificates.message} The whole release waits.", certificates.advice)
@@ -145,6 +145,14 @@ def _deliveries(
     common: dict[str, Any] = {"purpose": PURPOSE, "record_count": table.num_rows, "made_at": hub.now}
     return [
         outbox.prepare(hub.home / "outbox", unit, kind=outbox.EXTRACT, name=name, sealed=sealed, **common),
+        outbox.prepare(
+            hub.home / "outbox",
+            unit,
+            kind=outbox.SUMMARY,
+            name=chis.summary_name(unit.code, due.fortnight, sequence),
+            sealed=seal(summary.to_page(told), recipients=sealable, signer=signer),
+            **common,
+        ),
         outbox.prepare(
             hub.home / "outbox",
             unit,

@@ -50,7 +50,7 @@ def after_the_first_release(hub: Hub) -> Hub:
     return hub
 
 
-def test_every_unit_finds_an_extract_and_a_manifest_with_its_own_rows_alone(hub):
+def test_every_unit_finds_an_extract_a_page_and_a_manifest_with_its_own_rows_alone(hub):
     night = after_the_first_release(hub).run("nightly")
     assert night.released is None, "one release a fortnight"
     assert {unit: [shown(rows) for rows in extracts(hub, unit)] for unit in UNITS} == {
@@ -59,11 +59,15 @@ def test_every_unit_finds_an_extract_and_a_manifest_with_its_own_rows_alone(hub)
         KENT_AND_MEDWAY: [{nhs(3): "NEW"}],
     }
     for unit in UNITS:
-        extract, manifest = hub.outbound(unit)
+        extract, manifest, page = hub.outbound(unit)
         (told,) = manifests(hub, unit)
         plaintext = hub.opened(extract, "CHIS")
         assert (told["file"]["name"], told["file"]["sha256"]) == (extract.name, hashlib.sha256(plaintext).hexdigest())
         assert manifest.name == extract.name.replace(".csv.pgp", ".manifest.json.pgp")
+        assert page.name == extract.name.replace(".csv.pgp", ".summary.html.pgp")
+        text = hub.opened(page, "CHIS").decode()
+        assert told["file"]["sha256"] in text
+        assert not [child for child in (1, 2, 3) if nhs(child) in text], "counts alone"
         assert (told["unit"], told["sequence"], told["active_rows"]) == (unit, 1, len(extracts(hub, unit)[0]))
 
 
@@ -188,7 +192,7 @@ def test_a_ledger_that_does_not_balance_stops_all_that_would_be_sent(hub):
     hub.drop(KENT, [plan_row(3)])
     night = hub.run("nightly")
     assert night.exit_code is Exit.BUG
-    assert set(night.stopped) == {"access reports", "release", "deliveries"}
+    assert set(night.stopped) == {"access reports", "monthly access reports", "release", "deliveries"}
     assert "ledger show" in night.stopped["release"].advice
     assert (night.delivered, hub.acknowledgements(KENT)) == (0, [])
     assert not any(hub.outbound(unit) for unit in UNITS)
@@ -259,4 +263,4 @@ def test_a_unit_that_finds_a_manifest_finds_the_extract_that_it_speaks_of(hub):
 
     in_the_way.rmdir()
     hub.run("nightly")
-    assert len(hub.outbound(KENT_AND_MEDWAY)) == 2
+    assert len(hub.outbound(KENT_AND_MEDWAY)) == 3

@@ -8,11 +8,12 @@ from functools import cache
 
 from msgspec import structs
 
-from cpis_batch import organisations
+from cpis_batch import organisations, spec
 from cpis_batch.access import month_render
 from cpis_batch.access.month import NOTHING, Month, seen
 from cpis_batch.access.report import report
 from cpis_batch.access.withheld import sift
+from cpis_batch.extracts import summary
 from cpis_batch.intake import acknowledge, answer_forms
 from cpis_batch.statistics import count, disclosure, page
 from cpis_batch.statistics.count import Area
@@ -25,6 +26,7 @@ from tests.unit import test_access_report as access_report
 from tests.unit.test_acknowledge import answer
 
 NOW = datetime(2026, 12, 3, 2, 5, tzinfo=UTC)
+MANIFEST = max((spec.folder().parent / "sample_data" / "chis-extract").glob("*manifest*.json"))
 NOVEMBER = Month(2026, 11)
 SETTINGS = ("EMERGENCY-DEPARTMENT", "URGENT-CARE", "AMBULANCE", "NHS-111")
 
@@ -76,6 +78,7 @@ PAGES: dict[str, Callable[[], bytes]] = {
     "access-report": lambda: next(data for path, data in access_report.samples().items() if path.suffix == ".html"),
     "access-month": _month,
     "access-month-quiet": lambda: _month(quiet=True),
+    "chis-summary": lambda: summary.to_page(MANIFEST.read_bytes()),
     "statistics": _statistics,
 }
 
