@@ -93,6 +93,14 @@ def _cell(text: str) -> str:
     return f'"{text.replace(chr(34), chr(34) * 2)}"' if any(mark in text for mark in ',"') else text
 
 
+def inflated(data: bytes) -> bytes:
+    """A workbook's members one after the other; anything else as it is."""
+    if not data.startswith(b"PK\x03\x04"):
+        return data
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return b"".join(archive.read(name) for name in archive.namelist())
+
+
 @dataclass
 class Hub:
     """The hub under test, and its partners' hands."""
@@ -217,6 +225,10 @@ class Hub:
         """The members of a sealed zip."""
         with zipfile.ZipFile(io.BytesIO(self.opened(path, by))) as archive:
             return {name: archive.read(name) for name in archive.namelist()}
+
+    def plain(self, path: Path, by: str) -> bytes:
+        """All that is in a sealed zip, the members of workbooks taken out of theirs too: what a search must look through."""
+        return b"".join(inflated(data) for data in self.unpacked(path, by).values())
 
     def acknowledgements(self, la: str = HACKNEY, start: str = "CPIS_ACK_") -> list[dict[str, Any]]:
         """All answers to an LA, in the order of the arrivals."""

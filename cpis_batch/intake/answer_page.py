@@ -15,7 +15,7 @@ from cpis_batch import charts, pages
 from cpis_batch.audit.witness import WITNESS
 from cpis_batch.demographics.rate import LINE
 from cpis_batch.intake.acknowledge import Answer, Match, match_sentence, sentence, told
-from cpis_batch.vocabulary import Change, FileState
+from cpis_batch.vocabulary import Change, FileState, Severity
 
 LINES_SHOWN = 20  # of one group of faults; workbook, CSV and JSON hold them all
 ROWS_SHOWN = 200  # of a list, likewise
@@ -49,6 +49,8 @@ def to_do(answer: Answer, tally: Mapping[str, int], groups: Sequence[Mapping[str
     """What the reader is asked to do, most pressing first: (where on the page, what). Nothing where there is nothing to do."""
     if answer.state in (FileState.DUPLICATE, FileState.STALE):
         return []
+    if answer.state is FileState.HELD:
+        return []  # whoever decides asks the sender; nothing of the file has been used or refused
     found = []
     errors = [group for group in groups if group["severity"] == "ERROR"]
     rows = tally["rows"] - tally["rows_loaded"]
@@ -71,12 +73,20 @@ def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
+def became(answer: Answer, severity: str) -> str:
+    """What becomes of a row with such a fault, in words."""
+    if severity != "ERROR":
+        return "let in, with a warning" if answer.state is not FileState.HELD else "would be let in, with a warning"
+    return "kept out" if answer.state is not FileState.HELD else "would be kept out"
+
+
 def to_page(answer: Answer, tally: Mapping[str, int], changes: pa.Table, groups: Sequence[Mapping[str, Any]]) -> bytes:
     """The page. `groups` are answer_forms.grouped; `changes` those that are listed (CHANGES)."""
     return pages.page(
         "acknowledgement.html",
         answer=answer,
-        counts=counted(tally),
+        counts=[] if answer.state is FileState.HELD else counted(tally),
+        became={severity: became(answer, severity) for severity in Severity},
         sentence=sentence(answer, tally),
         to_do=to_do(answer, tally, groups),
         groups=groups,

@@ -7,64 +7,66 @@ England's first files would take as long as a third of the night. CSV and JSON h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from cpis_batch import pages
 from cpis_batch.intake.acknowledge import Answer, match_sentence, sentence, told
-from cpis_batch.intake.answer_page import WORDS_OF_PLANS, counted, to_do
+from cpis_batch.intake.answer_page import WORDS_OF_PLANS, became, counted, to_do
+from cpis_batch.vocabulary import FileState
 from cpis_batch.workbook import Sheet, counts, text, workbook
 
 CHANGES_SHOWN = 500
-_SEVERITIES = {"ERROR": "kept out", "WARNING": "let in, with a warning"}
+ROWS_SHOWN = 20_000  # of any other list: a file whose every row is wrong, thrice, would make a workbook that opens in a minute
 
 
 def to_workbook(answer: Answer, tally: Mapping[str, int], changes: pa.Table, groups: Sequence[Mapping[str, Any]]) -> bytes:
     """The workbook. `groups` are answer_forms.grouped; `changes` those that are listed (CHANGES)."""
     sheets = [
         Sheet("Summary", text("What", "Answer"), _summary(answer, tally, groups)),
-        Sheet("Counts", text("What") + counts("How many"), counted(tally)),
+        Sheet("Counts", text("What") + counts("How many"), [] if answer.state is FileState.HELD else counted(tally)),
         Sheet(
             "Mistakes",
             text("What is wrong", "How to mend it") + counts("Rows") + text("What became of them", "Field", "Code"),
             (
-                (group["cause"], group["cure"], group["times"], _SEVERITIES[group["severity"]], group["field"], group["code"])
+                (group["cause"], group["cure"], group["times"], became(answer, group["severity"]), group["field"], group["code"])
                 for group in groups
             ),
         ),
         Sheet(
             "Rows to mend",
             counts("Line") + text("Your id", "Field", "What is wrong", "How to mend it", "What became of it", "Code"),
-            (
-                (
+            _first(
+                answer.faults,
+                7,
+                lambda fault: (
                     fault["line"],
                     fault["child_id"],
                     fault["field"],
                     fault["cause"],
                     fault["cure"],
-                    _SEVERITIES[fault["severity"]],
+                    became(answer, fault["severity"]),
                     fault["code"],
-                )
-                for fault in answer.faults.to_pylist()
+                ),
             ),
         ),
         Sheet(
             "Left out",
             text("Your id", "Plan", "Start", "Left out since"),
-            ((plan["child_id"], _plan(plan), plan["start_date"], plan["missing_since"]) for plan in told(answer.missing)),
+            _first(answer.missing, 4, lambda plan: (plan["child_id"], _plan(plan), plan["start_date"], plan["missing_since"])),
         ),
         Sheet(
             "To check",
             counts("Line") + text("Your id", "What to check", "Outcome"),
-            ((row["line"], row["child_id"], row["what_to_check"], row["outcome"]) for row in answer.to_check.to_pylist()),
+            _first(answer.to_check, 4, lambda row: (row["line"], row["child_id"], row["what_to_check"], row["outcome"])),
         ),
         Sheet("Changes", text("Change", "Your id", "Plan", "Start") + counts("Line"), _changes(changes)),
     ]
     if answer.match and answer.match.trend:
-        rated = [(str(one.counted_on), one.rate / 100) for one in answer.match.trend]
-        sheets.append(Sheet("Match rate", text("Counted on") + counts("Percent"), rated))
+        rated = [(str(one.counted_on), f"{one.rate / 100:.2f}") for one in answer.match.trend]  # text: 94.96 must not read 95.0
+        sheets.append(Sheet("Match rate", text("Counted on", "Percent"), rated))
     return workbook(sheets, title=f"Answer {answer.reference}", made_at=answer.answered_at)
 
 
@@ -86,6 +88,17 @@ def _summary(answer: Answer, tally: Mapping[str, int], groups: Sequence[Mapping[
         yield "NHS numbers", match_sentence(answer.match)
     yield "Our reference", answer.reference
     yield "Our audit log", str(answer.audit)
+
+
+def _first(
+    table: pa.Table, width: int, line: Callable[[dict[str, Any]], tuple[str | int | None, ...]]
+) -> Iterator[tuple[str | int | None, ...]]:
+    """The first rows of a list; a last one, in its first column of text, says where the others are."""
+    for row in told(table.slice(0, ROWS_SHOWN)):
+        yield line(row)
+    if table.num_rows > ROWS_SHOWN:
+        words = f"{table.num_rows - ROWS_SHOWN:,} more, all listed in acknowledgement.csv"
+        yield (None, words, *(None,) * (width - 2))
 
 
 def _changes(changes: pa.Table) -> Iterator[tuple[str | int | None, ...]]:

@@ -250,7 +250,7 @@ def _matches(hub: Hub) -> dict[str, Match]:
     newest = query("SELECT * FROM rates QUALIFY counted_on = max(counted_on) OVER (PARTITION BY la_code)", {"rates": rates})
     weekly = query(
         """
-        SELECT la_code, counted_on, rate FROM rates WHERE rate IS NOT NULL AND counted_on > $on - $days
+        SELECT la_code, counted_on, rate FROM rates WHERE rate IS NOT NULL AND counted_on BETWEEN $on - $days + 1 AND $on
         QUALIFY counted_on = max(counted_on) OVER (PARTITION BY la_code, date_trunc('week', counted_on))
         ORDER BY la_code, counted_on
         """,

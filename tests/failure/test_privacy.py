@@ -195,8 +195,10 @@ def test_f68_the_search_finds_what_it_looks_for_and_the_canaries_were_there(watc
     hub = watched.hub
     (path,) = hub.outbound("CHIS02", "CPIS_CHIS_CHIS02_2026F23_0001.csv")
     assert sighted(hub.opened(path, "CHIS")) == {"NHS number", "date of birth"}
-    answers = b"".join(data for path in hub.outbound(HACKNEY, "CPIS_ACK") for data in hub.unpacked(path, HACKNEY).values())
-    assert "child id" in sighted(answers)
+    answers = [hub.plain(path, HACKNEY) for path in hub.outbound(HACKNEY, "CPIS_ACK")]
+    assert set().union(*map(sighted, answers)) == {"child id"}, (
+        "an answer names rows by line and by the sender's own id, in every form"
+    )
     (watched.temporary / "planted").write_bytes(b"\0 before" + GIVEN.encode("utf-16-le") + b"after")
     assert list(watched.sightings()) == [f"the file {watched.temporary.name}/planted"]
     assert all(sighted(b"\0 before" + form + b"after") for form in CANARIES)

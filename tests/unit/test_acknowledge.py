@@ -16,7 +16,7 @@ from msgspec import structs
 from cpis_batch import spec
 from cpis_batch.audit.entry import Head
 from cpis_batch.demographics import standing
-from cpis_batch.intake import acknowledge, answer_forms, answering, findings
+from cpis_batch.intake import acknowledge, answer_forms, answer_workbook, answering, findings
 from cpis_batch.intake.acknowledge import Answer, Match, Rated
 from cpis_batch.intake.check import CheckContext, check
 from cpis_batch.intake.read import read_extract
@@ -199,3 +199,30 @@ def test_no_form_holds_a_number_a_name_or_a_date_of_birth():
     for row in ROWS:
         for value in (row[0], row[2], row[3], row[4]):
             assert value.encode() not in whole, "a value of a record"
+
+
+def test_of_a_held_file_nothing_is_said_to_have_been_kept_out_and_nothing_is_counted():
+    held = structs.replace(
+        answer(), state=FileState.HELD, outcome=None, outcomes=acknowledge.OUTCOMES.empty_table(), holds=("Why.",)
+    )
+    forms = answer_forms.forms(held)
+    page = forms["acknowledgement.html"].decode()
+    assert "Would be kept out" in page
+    assert "Kept out." not in page
+    assert "What to do" not in page
+    assert "What this file did" not in page
+    book = openpyxl.load_workbook(io.BytesIO(forms["acknowledgement.xlsx"]))
+    assert book["Rows to mend"]["F2"].value == "would be kept out"
+
+
+def test_a_list_that_is_too_long_for_a_workbook_ends_with_where_the_rest_is(monkeypatch):
+    monkeypatch.setattr(answer_workbook, "ROWS_SHOWN", 2)
+    book = openpyxl.load_workbook(io.BytesIO(answer_forms.forms(answer())["acknowledgement.xlsx"]))
+    assert [row[1] for row in book["Rows to mend"].iter_rows(min_row=2, values_only=True)] == [
+        "LC-000003", "LC-000004", "1 more, all listed in acknowledgement.csv",
+    ]  # fmt: skip
+
+
+def test_the_match_rate_has_two_decimals_in_the_workbook_too():
+    book = openpyxl.load_workbook(io.BytesIO(answer_forms.forms(answer())["acknowledgement.xlsx"]))
+    assert book["Match rate"]["B2"].value == "95.74"
