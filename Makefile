@@ -9,7 +9,7 @@ STORIES ?= 300
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types tests fuzz hostile model crash-sweep bench docs screenshots lock clean tools-demo tools-test
+.PHONY: help demo test check lint types tests fuzz hostile model crash-sweep bench docs la-tool screenshots lock clean tools-demo tools-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,14 @@ bench: .stamps/bench tools-test ## the benchmarks; writes docs/performance.md
 docs: .stamps/test ## what is generated: the command reference, the list of rules
 	$(BIN)/python -m tests.docs.generate
 
+la-tool: .stamps/test ## dist/cpis-la.pyz: an authority's desk in one file; PLATFORM=win_amd64 PYTHON_VERSION=3.12 for another machine
+	rm -rf build/la-tool && mkdir -p build/la-tool dist
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir build/la-tool/wheel .
+	$(PIP) install --require-hashes --only-binary :all: $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) --target build/la-tool/site -r requirements/desk.txt
+	$(PIP) install --no-deps --target build/la-tool/site build/la-tool/wheel/*.whl
+	$(BIN)/shiv --site-packages build/la-tool/site --reproducible --compressed --python "/usr/bin/env python3" --entry-point cpis_batch.cli.desk:main --output-file dist/cpis-la$(if $(PLATFORM),-$(PLATFORM)).pyz
+	@ls -l dist/
+
 screenshots: .stamps/test tools-test ## pictures of every page, into docs/screenshots/
 	$(BIN)/python -m tests.pages.screenshots
 
@@ -57,6 +65,7 @@ lock: .stamps/test ## resolve the dependencies anew into requirements/*.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml requirements/test.in -o requirements/test.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/run.in -c requirements/test.txt -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/bench.in -c requirements/test.txt -o requirements/bench.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/desk.in -c requirements/test.txt -o requirements/desk.txt
 
 clean: ## remove what make has set up
 	rm -rf $(VENV) .stamps demo bench-work .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -150,7 +150,7 @@ def private_bytes(path: Path) -> bytes:
     """Read a key file. KeyFault where it is missing or anyone but its owner may read it."""
     try:
         mode = path.stat().st_mode & 0o777
-        if mode & 0o077:
+        if mode & 0o077 and os.name != "nt":  # where a mode says nothing; an access list of the folder does
             raise KeyFault(
                 f"{path} can be read by others (mode {mode:o}).",
                 f"Run: chmod 600 {path}; then think about whether the key has leaked.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import sys
 from contextlib import suppress
 from datetime import datetime
@@ -83,10 +82,15 @@ def cli(ctx: click.Context, home: Path, as_json: bool, now: datetime | None) -> 
 
 def main() -> None:
     """The entry point: run, and end with the published exit code."""
+    run(cli)
+
+
+def run(command: click.Command) -> None:
+    """Run a command line, and end with the published exit code."""
     os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys and plaintext
+    _no_core_files()
     try:
-        code = cli.main(standalone_mode=False)
+        code = command.main(standalone_mode=False)
     except click.ClickException as fault:
         fault.show()
         code = Exit.USAGE
@@ -109,6 +113,14 @@ def main() -> None:
         if "cpis_batch.engine" in sys.modules:
             sys.modules["cpis_batch.engine"].close()
     sys.exit(int(code or 0))
+
+
+def _no_core_files() -> None:
+    """A core file would hold keys and plaintext. Windows makes none."""
+    if os.name != "nt":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _say(*lines: str) -> None:

@@ -16,8 +16,6 @@ from typing import NamedTuple
 from pysequoia import ArmorKind, Cert, Tsk, armor, encrypt
 from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
 
-from cpis_batch.envelope import gnupg
-from cpis_batch.envelope.gpg_home import GpgHome
 from cpis_batch.errors import InputRefused, KeyFault, UsageFault
 
 _SECRET = (Tag.SecretKey, Tag.SecretSubkey)
@@ -213,6 +211,10 @@ def generate(user_ids: Sequence[str], *, expires: date) -> list[KeyPair]:
     ed25519 to sign, cv25519 to encrypt to. Many in one call cost 14 ms each. UsageFault where a user id has another form;
     KeyFault where gpg fails.
     """
+    # Here alone, since an authority's desk has neither gpg nor, on Windows, what a home for it is made with.
+    from cpis_batch.envelope import gnupg
+    from cpis_batch.envelope.gpg_home import GpgHome
+
     order = "%no-protection\n"
     for user_id in user_ids:
         if not (parts := _USER_ID.fullmatch(user_id)) or not user_id.isprintable():

@@ -22,19 +22,21 @@ from cpis_batch.access.month import Month, within
 from cpis_batch.audit.entry import Deed, Kind
 from cpis_batch.business_time import text_of
 from cpis_batch.catalogue.records import CommitHead, LaVersion
-from cpis_batch.errors import Bug, InputRefused, UsageFault
+from cpis_batch.errors import Bug, InputRefused, StateFault, UsageFault
 from cpis_batch.register import view
 from cpis_batch.register.schema import HISTORY
 from cpis_batch.runs import monthly
 from cpis_batch.runs.as_of import Use
 from cpis_batch.runs.hub import Hub
 from cpis_batch.statistics import count, disclosure, ods, page
+from cpis_batch.statistics.cells import Shown
 from cpis_batch.statistics.count import LIVE_DAYS, Area
 from cpis_batch.statistics.profiles import Profile
 from cpis_batch.statistics.release import Release, against, read_csv, to_csv
 from cpis_batch.vocabulary import PlanType
 
 FOLDER = "statistics"
+EARLIER = "earlier"  # in a month's folder: the CSVs of the releases that a correction has replaced
 VERSION = "1.0"
 
 
@@ -80,9 +82,11 @@ def run(hub: Hub, month: Month, profile: Profile, use: Use, *, correct: bool = F
     release = Release(month, profile, month.last, base.id, hub.now, disclosure.protect(counts, profile), _names(areas))
     folder = hub.home / FOLDER / (str(month) if profile.public else f"{profile.name}-{month}")
     done = Published(release, folder)
-    if profile.public and (folder / "statistics.csv").exists():
-        done.differs = against(read_csv((folder / "statistics.csv").read_bytes()), release.shown)
-        _hold_to_the_earlier(done, correct=correct)
+    if profile.public:
+        for earlier in _earlier(hub, month, folder):
+            differs = against(earlier, release.shown)
+            _hold_to_the_earlier(month, differs, correct=correct)
+            done.differs = differs  # from the newest, which comes last
     if not dry_run:
         _write(hub, done, areas, use, correct=correct)
     return done
@@ -161,15 +165,34 @@ def _names(areas: list[Area]) -> dict[str, str]:
     return names
 
 
-def _hold_to_the_earlier(done: Published, *, correct: bool) -> None:
-    if any("was hidden and would be shown" in one for one in done.differs):
+def _earlier(hub: Hub, month: Month, folder: Path) -> list[Shown]:
+    """All releases of the month, the newest last. StateFault where the audit log knows of one that is not there as published."""
+    found = {files.digest_of(data): data for path in sorted((folder / EARLIER).glob("*.csv")) if (data := path.read_bytes())}
+    newest = folder / "statistics.csv"
+    if newest.exists():
+        data = newest.read_bytes()
+        found.pop(files.digest_of(data), None)
+        found[files.digest_of(data)] = data
+    told = (entry.facts for entry in hub.catalogue.entries() if entry.kind == Kind.COMMAND)
+    known = [facts["sha256"] for facts in told if (facts.get("command"), facts.get("month")) == ("publish", str(month))
+             and facts["public"]]  # fmt: skip
+    if missing := set(known) - found.keys():
+        raise StateFault(
+            f"A release of {month} is not there as it was published: {', '.join(sorted(digest[:16] for digest in missing))}.",
+            f"Put its statistics.csv back into {folder} or its {EARLIER}/: the next one has to be held to it.",
+        )
+    return [read_csv(data) for data in found.values()]
+
+
+def _hold_to_the_earlier(month: Month, differs: list[str], *, correct: bool) -> None:
+    if any("was hidden and would be shown" in one for one in differs):
         raise InputRefused(
-            f"{done.release.month} was published before, and a count that was hidden then would be shown now.",
+            f"{month} was published before, and a count that was hidden then would be shown now.",
             "Whoever has both would learn it. Leave the first release standing.",
         )
-    if done.differs and not correct:
+    if differs and not correct:
         raise InputRefused(
-            f"{done.release.month} was published before, and {len(done.differs):,} counts were others: {done.differs[0]}.",
+            f"{month} was published before, and {len(differs):,} counts were others: {differs[0]}.",
             "Two versions tell by their difference what neither tells alone. If it must be put right, say so: --correct.",
         )
 
@@ -184,17 +207,20 @@ def _write(hub: Hub, done: Published, areas: list[Area], use: Use, *, correct: b
     }
     facts = {
         "command": "publish", "month": str(release.month), "profile": release.profile.name, "by": use.by, "reason": use.reason,
-        "correct": correct, "sha256": files.digest_of(forms["statistics.csv"]),
+        "public": release.profile.public, "correct": correct, "sha256": files.digest_of(forms["statistics.csv"]),
     }  # fmt: skip
-    hub.catalogue.tell(Deed(Kind.COMMAND, facts), hub.now)
     done.written = True
     forms["release.json"] = msgspec.json.format(
         msgspec.json.encode(done.document | {"made_at": text_of(release.made_at), "by": use.by, "reason": use.reason}), indent=1
     )
-    done.folder.mkdir(parents=True, exist_ok=True)
+    before = done.folder / "statistics.csv"
     with files.names_together():
+        if before.exists() and before.read_bytes() != forms["statistics.csv"]:
+            kept = before.read_bytes()
+            files.write(done.folder / EARLIER / f"{files.digest_of(kept)}.csv", kept)
         for name, data in forms.items():
             files.write(done.folder / name, data)
+    hub.catalogue.tell(Deed(Kind.COMMAND, facts), hub.now)  # last: a kill before it leaves files that the next run writes again
 
 
 def _settings(hub: Hub) -> dict[str, str]:

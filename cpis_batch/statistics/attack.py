@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 import highspy
 import numpy as np
 
+from cpis_batch.errors import Bug
 from cpis_batch.statistics.cells import NATIONAL, Cell, Counts, Relation
 from cpis_batch.statistics.profiles import Profile
 
@@ -72,7 +73,9 @@ class Attacker:
         self.solver.changeObjectiveSense(sense)
         self.solver.run()
         if self.solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            raise ArithmeticError("what is published contradicts itself")
+            raise Bug(
+                "What would be published contradicts itself.", "Nothing was written. Report it with the month and the profile."
+            )
         best = float(self.solver.getInfo().objective_function_value)
         self.solver.changeColCost(place, 0.0)
         return best

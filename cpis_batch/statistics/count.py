@@ -63,18 +63,25 @@ def count(month: Month, areas: Iterable[Area]) -> Counts:
         _zeros(values, measure, ALL, known, (NATIONAL, REGION, ICB, LA))
         relations += _tree(measure, ALL, known, overlapping=measure == CHILDREN)
     for place in [cell for cell in values if cell.measure == PLANS and cell.item == ALL]:
-        relations.append(Relation(place, tuple(place._replace(item=item) for item in PlanType)))
-        # Whoever has a plan has one at least: an area has no more people than plans.
-        relations.append(Relation(place._replace(measure=CHILDREN), (place,), overlapping=True))
+        of_types = tuple(place._replace(item=item) for item in PlanType)
+        people = place._replace(measure=CHILDREN)
+        relations.append(Relation(place, of_types))
+        relations.append(_at_most(people, place))  # whoever has a plan has one at least
+        if place.geography == LA:
+            relations += [_at_most(one, people) for one in of_types]  # and of one type at one authority no more than one
     for item in (*settings, ALL):
         _zeros(values, ACCESSES, item, known, (NATIONAL, REGION))
-        whole = Cell(ACCESSES, NATIONAL, ENGLAND, item)
-        relations.append(Relation(whole, _regions(ACCESSES, item, known), overlapping=True))
+        relations += _summed(Cell(ACCESSES, NATIONAL, ENGLAND, item), _regions(ACCESSES, item, known), overlapping=True)
     for place in [cell for cell in values if cell.measure == ACCESSES and cell.item == ALL]:
         relations.append(Relation(place, tuple(place._replace(item=item) for item in settings)))
+    organisations = _organisations(month, settings)
+    values |= organisations
+    relations += [_at_most(place, place._replace(measure=ACCESSES)) for place in organisations]  # somebody looked in each
+    whole = Cell(ORGANISATIONS, NATIONAL, ENGLAND, ALL)
+    relations += _summed(whole, tuple(whole._replace(item=item) for item in settings), overlapping=True)
     for measure, table in ((PLANS, month.plans), (CHILDREN, month.plans), (ACCESSES, month.accesses)):
         values |= _counted(measure, table, known)
-    harmless = _harmless(month, known, settings)
+    harmless = _live(month, known)
     return Counts(values | harmless, tuple(one for one in relations if one.parts), frozenset(harmless))
 
 
@@ -124,25 +131,31 @@ def _zeros(values: dict[Cell, int], measure: str, item: str, known: Mapping[str,
             values.setdefault(Cell(measure, geography, code, str(item)), 0)
 
 
+def _at_most(less: Cell, more: Cell) -> Relation:
+    return Relation(less, (more,), overlapping=True)
+
+
+def _summed(whole: Cell, parts: tuple[Cell, ...], *, overlapping: bool) -> list[Relation]:
+    """All that an attacker knows of a sum whose parts may overlap: it is at most their sum, and at least each of them."""
+    if not overlapping or len(parts) == 1:
+        return [Relation(whole, parts)]
+    return [Relation(whole, parts, overlapping=True), *(_at_most(part, whole) for part in parts)]
+
+
 def _tree(measure: str, item: str, known: Mapping[str, Area], *, overlapping: bool) -> list[Relation]:
-    found = [Relation(Cell(measure, NATIONAL, ENGLAND, str(item)), _regions(measure, item, known), overlapping)]
+    england = Cell(measure, NATIONAL, ENGLAND, str(item))
+    found = _summed(england, _regions(measure, item, known), overlapping=overlapping)
     for geography in (REGION, ICB):
         inside: dict[str, list[str]] = {}
         for area in known.values():
             if code := area.region if geography == REGION else area.icb:
                 inside.setdefault(code, []).append(area.code)
-        found += [
-            Relation(
-                Cell(measure, geography, code, str(item)),
-                tuple(Cell(measure, LA, la, str(item)) for la in sorted(las)),
-                overlapping,
-            )
-            for code, las in sorted(inside.items())
-        ]
+        for code, las in sorted(inside.items()):
+            parts = tuple(Cell(measure, LA, la, str(item)) for la in sorted(las))
+            found += _summed(Cell(measure, geography, code, str(item)), parts, overlapping=overlapping)
     if all(area.icb for area in known.values()):
         icbs = sorted({area.icb for area in known.values() if area.icb})
-        parts = tuple(Cell(measure, ICB, icb, str(item)) for icb in icbs)
-        found.append(Relation(Cell(measure, NATIONAL, ENGLAND, str(item)), parts, overlapping))
+        found += _summed(england, tuple(Cell(measure, ICB, icb, str(item)) for icb in icbs), overlapping=overlapping)
     return found
 
 
@@ -150,14 +163,18 @@ def _regions(measure: str, item: str, known: Mapping[str, Area]) -> tuple[Cell, 
     return tuple(Cell(measure, REGION, code, str(item)) for code in sorted({area.region for area in known.values()}))
 
 
-def _harmless(month: Month, known: Mapping[str, Area], settings: list[str]) -> dict[Cell, int]:
-    """Counts of organisations: nobody is in them."""
+def _live(month: Month, known: Mapping[str, Area]) -> dict[Cell, int]:
+    """Authorities with a recent file: nobody is in such a count, and nothing of a person follows from it."""
     live = [known[code] for code in sorted(month.live) if code in known]
     found = {Cell(AUTHORITIES, NATIONAL, ENGLAND, ALL): len(live)}
     for region in sorted({area.region for area in known.values()}):
         found[Cell(AUTHORITIES, REGION, region, ALL)] = sum(area.region == region for area in live)
+    return found
+
+
+def _organisations(month: Month, settings: list[str]) -> dict[Cell, int]:
+    """Hidden like accesses where they are few: one access at least was made at each, so that they would tell of accesses."""
     pairs = set(zip(*(month.accesses[name].to_pylist() for name in ("care_setting", "organisation_code")), strict=True))
-    for setting in settings:
-        found[Cell(ORGANISATIONS, NATIONAL, ENGLAND, setting)] = sum(one == setting for one, _ in pairs)
+    found = {Cell(ORGANISATIONS, NATIONAL, ENGLAND, setting): sum(one == setting for one, _ in pairs) for setting in settings}
     found[Cell(ORGANISATIONS, NATIONAL, ENGLAND, ALL)] = len({organisation for _, organisation in pairs})
     return found

@@ -57,14 +57,14 @@ def _cover(release: Release) -> list[str]:
 def _notes(release: Release) -> list[str]:
     hidden = (
         f"{HIDDEN} stands for a count of 1 to {release.profile.most_hidden}, or for one from which one of these could be worked"
-        f" out. England's figures are exact; all others are rounded to the nearest {release.profile.unit}."
+        f" out. England's figures are exact where they are shown; all others are rounded to the nearest {release.profile.unit}."
     )
     return [
         *([hidden] if release.profile.public else []),
         "A person with plans at two authorities counts once in England and once in the area of each. Parts may exceed a total.",
         "An authority that several integrated care boards share counts in its principal one. Regions are those of authorities.",
         "Looks in scheduled care, and in services where nobody is told of a look, are in no figure.",
-        "Organisations are those in which somebody looked in the month. No count of organisations is hidden or rounded.",
+        "Organisations are those in which somebody looked in the month.",
     ]
 
 

@@ -1,7 +1,7 @@
 """How counts are made safe to publish (FAULTS F55), by name.
 
 `published` is the rule that is usual for counts of people in the NHS: 1 to 7 are not shown, the others are rounded to 5,
-England's are not rounded; and what could be worked out of the rest is not shown either.
+England's that are shown are not rounded; and what could be worked out of the rest is not shown either.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from frictionless import Resource, Schema
 
-from cpis_batch import spec
-from cpis_batch.errors import Bug, InputRefused, UsageFault
+from cpis_batch import files, spec
+from cpis_batch.audit.entry import Deed, Kind
+from cpis_batch.errors import Bug, InputRefused, StateFault, UsageFault
 from tests.builders import HACKNEY, KENT, nhs
 from tests.commands import told, typed
 from tests.functional.test_access_night import events, look
@@ -82,25 +83,58 @@ def test_the_csv_keeps_to_its_table_schema_and_holds_nobody(hub: Hub) -> None:
         assert not [child for child in range(1, 131) if nhs(child).encode() in data], path.name
 
 
-def test_f55_the_same_again_is_the_same_and_other_figures_want_a_correction(hub: Hub) -> None:
+def published_before(hub: Hub, was: bytes, other: bytes) -> Path:
+    """The month published twice: as it is now, and then with another figure, as the audit log knows."""
     published(hub)
-    first = (hub.home / "statistics" / "2026-11" / "statistics.csv").read_bytes()
-    assert published(hub)["differs"] == []
-    assert (hub.home / "statistics" / "2026-11" / "statistics.csv").read_bytes() == first
     path = hub.home / "statistics" / "2026-11" / "statistics.csv"
-    path.write_bytes(first.replace(b"PLANS,CPP,42,", b"PLANS,CPP,41,"))
-    with pytest.raises(InputRefused, match="1 counts were others"):
-        typed(hub, "publish", "--month", "2026-11", *WHY)
-    assert published(hub, "--correct")["written"] is True
+    first = path.read_bytes()
+    assert was in first
+    path.write_bytes(first.replace(was, other))
+    (path.parent / "earlier").mkdir()
+    (path.parent / "earlier" / "first.csv").write_bytes(first)
+    with hub.catalogue(signing=True) as catalogue:
+        facts = {"command": "publish", "month": "2026-11", "public": True, "sha256": files.digest_of(path.read_bytes())}
+        catalogue.tell(Deed(Kind.COMMAND, facts), hub.now)
+    return path
+
+
+def test_f55_the_same_again_is_the_same(hub: Hub) -> None:
+    published(hub)
+    path = hub.home / "statistics" / "2026-11" / "statistics.csv"
+    first = path.read_bytes()
+    assert published(hub)["differs"] == []
     assert path.read_bytes() == first
 
 
+def test_f55_other_figures_than_were_published_want_a_correction_and_what_was_published_is_kept(hub: Hub) -> None:
+    path = published_before(hub, b"PLANS,CPP,42,", b"PLANS,CPP,41,")
+    was = path.read_bytes()
+    with pytest.raises(InputRefused, match="1 counts were others"):
+        typed(hub, "publish", "--month", "2026-11", *WHY)
+    assert path.read_bytes() == was
+    assert published(hub, "--correct")["written"] is True
+    assert b"PLANS,CPP,42," in path.read_bytes()
+    assert was in [kept.read_bytes() for kept in (path.parent / "earlier").iterdir()]
+
+
 def test_f55_a_count_that_was_hidden_is_not_shown_by_a_correction_either(hub: Hub) -> None:
-    published(hub)
-    path = hub.home / "statistics" / "2026-11" / "statistics.csv"
-    path.write_bytes(path.read_bytes().replace(b"PLANS,CPP,42,", b"PLANS,CPP,,*"))
+    published_before(hub, b"PLANS,CPP,42,", b"PLANS,CPP,,*")
     with pytest.raises(InputRefused, match="hidden then would be shown now"):
         typed(hub, "publish", "--month", "2026-11", *WHY, "--correct")
+
+
+def test_f55_a_release_that_was_altered_or_taken_away_is_missed(hub: Hub) -> None:
+    published(hub)
+    path = hub.home / "statistics" / "2026-11" / "statistics.csv"
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"PLANS,CPP,42,", b"PLANS,CPP,41,"))
+    with pytest.raises(StateFault, match="not there as it was published"):
+        typed(hub, "publish", "--month", "2026-11", *WHY, "--correct")
+    path.unlink()
+    with pytest.raises(StateFault, match="not there as it was published"):
+        typed(hub, "publish", "--month", "2026-11", *WHY)
+    path.write_bytes(whole)
+    assert published(hub)["written"] is True
 
 
 def test_a_month_is_published_as_it_stood_at_its_end_whatever_has_come_since(hub: Hub) -> None:

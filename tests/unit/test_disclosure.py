@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +13,13 @@ from hypothesis import strategies as st
 from cpis_batch.statistics import disclosure
 from cpis_batch.statistics.attack import Attacker
 from cpis_batch.statistics.cells import ALL, LA, NATIONAL, REGION, Cell, Counts, Relation
+from cpis_batch.statistics.count import Area, Month, count
 from cpis_batch.statistics.disclosure import exposed, protect
 from cpis_batch.statistics.profiles import INTERNAL, PUBLISHED
+
+TEXT = pa.string()
+PLANS_SCHEMA = pa.schema([("la_code", TEXT), ("nhs_number", TEXT), ("plan_type", TEXT)])
+ACCESSES_SCHEMA = pa.schema([("la_code", TEXT), ("event_id", TEXT), ("care_setting", TEXT), ("organisation_code", TEXT)])
 
 
 def cell(code, item="CPP", geography=LA):
@@ -129,3 +135,51 @@ def _upto(shown: int) -> tuple[int, int]:
 def test_the_internal_profile_shows_everything_and_is_not_public():
     assert protect(EXAMPLE, INTERNAL) == dict(EXAMPLE.values)
     assert (PUBLISHED.public, INTERNAL.public) == (True, False)
+
+
+SETTINGS = ("ED", "MAT", "111")
+LAS = [Area(f"L{n}", f"L{n}", f"R{n % 2}", f"R{n % 2}", f"I{n % 3}", f"I{n % 3}") for n in range(5)]
+held = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 25), st.sampled_from(("CPP", "LAC", "UCPP"))), max_size=60, unique=True
+)
+looks = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(SETTINGS), st.integers(0, 8)), max_size=40)
+
+
+@given(held, looks)
+@settings(max_examples=40, deadline=None)
+def test_f55_nothing_is_given_away_of_what_is_really_counted(plans, accesses):
+    """Plans, people, accesses and organisations together, with all that an attacker knows of how they hang together."""
+    month = Month(
+        pa.table({"la_code": [f"L{la}" for la, _, _ in plans], "nhs_number": [str(who) for _, who, _ in plans],
+                  "plan_type": [kind for _, _, kind in plans]}, PLANS_SCHEMA),
+        pa.table({"la_code": [f"L{la}" for la, _, _ in accesses], "event_id": [str(n) for n in range(len(accesses))],
+                  "care_setting": [where for _, where, _ in accesses],
+                  "organisation_code": [f"{where}{seat}" for _, where, seat in accesses]}, ACCESSES_SCHEMA),
+        frozenset(),
+    )  # fmt: skip
+    counts = count(month, LAS)
+    shown = protect(counts, PUBLISHED)
+    attacker = Attacker(shown, counts, PUBLISHED)
+    few = [one for one in small(counts) if one not in counts.harmless]
+    assert all(shown[one] is None for one in few)
+    assert exposed(shown, few, counts, PUBLISHED) == []
+    for one in few:
+        low, high = attacker.range_of(one)
+        assert low <= counts.values[one] <= high, "the truth is always possible: the sums are right"
+
+
+def test_f55_organisations_do_not_tell_of_the_accesses_that_were_made_at_them():
+    """Seven accesses at seven organisations and six at six: shown, the organisations would be the accesses."""
+    rows = [("MAT", n) for n in range(7)] + [("WALKIN", n) for n in range(6)] + [("ED", n % 30) for n in range(170)]
+    month = Month(
+        pa.table({"la_code": [], "nhs_number": [], "plan_type": []}, PLANS_SCHEMA),
+        pa.table({"la_code": ["L0"] * len(rows), "event_id": [str(n) for n in range(len(rows))],
+                  "care_setting": [where for where, _ in rows],
+                  "organisation_code": [f"{where}{seat}" for where, seat in rows]}, ACCESSES_SCHEMA),
+        frozenset(),
+    )  # fmt: skip
+    counts = count(month, LAS)
+    shown = protect(counts, PUBLISHED)
+    assert shown[Cell("ORGANISATIONS", NATIONAL, "E92000001", "MAT")] is None
+    few = small(counts)
+    assert exposed(shown, few, counts, PUBLISHED) == []
