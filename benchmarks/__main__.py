@@ -9,14 +9,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import guards, month, night, trace, trace_nights, validation
+from benchmarks import guards, month, night, papers, trace, trace_nights, validation
 from benchmarks.page import Section, page
 from cpis_batch.sandbox.volumes import choose, volumes
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 WORK = Path(__file__).parent.parent / "bench-work"
 QUICK_LAS, QUICK_SCALE, QUICK_ROWS, QUICK_NIGHTS = 6, 0.1, 2_000, 3
-STAGES = ("night", "guards", "validation", "trace", "trace-nights", "month")
+STAGES = ("night", "guards", "validation", "papers", "trace", "trace-nights", "month")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -43,6 +43,9 @@ def main(arguments: list[str] | None = None) -> None:
             told(f"Validating {QUICK_ROWS if given.quick else validation.ROWS:,} rows...")
             judged = validation.measure(QUICK_ROWS, repeats=1) if given.quick else validation.measure()
             sections.append(validation.section(judged))
+        if "papers" in stages:
+            told("Rendering and sealing answers and access reports...")
+            sections.append(papers.section(papers.measure(las, scale)))
         if "trace" in stages:
             told("Tracing...")
             sections.append(trace.section(trace.measure(las, scale)))

@@ -18,7 +18,7 @@ from cpis_batch.intake.answer_page import WORDS_OF_PLANS, became, counted, to_do
 from cpis_batch.vocabulary import FileState
 from cpis_batch.workbook import Sheet, counts, text, workbook
 
-CHANGES_SHOWN = 500
+CHANGES_SHOWN = 200
 ROWS_SHOWN = 20_000  # of any other list: a file whose every row is wrong, thrice, would make a workbook that opens in a minute
 
 

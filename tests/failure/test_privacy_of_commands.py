@@ -31,7 +31,8 @@ run national --dry-run | run national | run intake --dry-run | run nightly --dry
 holds show 77 | holds release 77 --by x --reason y | deliveries resend 77 | rules show CPB-999
 retention plan | retention apply --plan 000000000000 --by J.Okafor --reason asked --yes
 reference check | reference rehearse --on 2027-04-01 | reference import practices BROKEN --yes
-reference import places BROKEN --yes | reference import rows BROKEN --yes
+reference import places BROKEN --yes | reference import boards BROKEN --yes | reference import rows BROKEN --yes
+publish --month 2026-10 --reason asked | publish --month BROKEN --reason asked
 files --partner Nobody | la check NOWHERE
 """
 APART = {"register asof", "la read-ack", "chis open"}

@@ -153,8 +153,8 @@ def test_the_extracts_of_one_fortnight_lie_there_although_one_unit_s_server_is_a
     hub.drop(HACKNEY, [plan_row(1)])
     night = hub.run("nightly")
     assert night.released is not None
-    assert len(night.undelivered) == 2
-    assert len(hub.outbound(NORTH_EAST_LONDON)) == 2
+    assert len(night.undelivered) == 3
+    assert len(hub.outbound(NORTH_EAST_LONDON)) == 3
     (tmp_path / "away" / UNITS[0] / "outbound").mkdir(parents=True)
     hub.run("nightly")
-    assert len(list((tmp_path / "away" / UNITS[0] / "outbound").iterdir())) == 2
+    assert len(list((tmp_path / "away" / UNITS[0] / "outbound").iterdir())) == 3
