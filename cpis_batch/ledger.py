@@ -96,6 +96,11 @@ def ledger(catalogue: Catalogue, business_date: date | None = None, la_code: str
     }
 
 
+def totals_of(catalogue: Catalogue, business_date: date) -> list[dict[str, Any]]:
+    """The totals of a business date alone, as in the document; nothing else is asked of the catalogue."""
+    return _totals(catalogue.table(_PLANS, {"day": business_date.isoformat(), "la": None}))
+
+
 def _totals(plans: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The sums over all LAs, a line a plan type."""
     names = ("opening", *_MOVED, "closing", "active")

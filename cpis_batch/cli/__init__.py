@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import sys
@@ -15,7 +14,7 @@ import click
 
 from cpis_batch import __version__
 from cpis_batch.cli.context import Context, Instant
-from cpis_batch.errors import CpisError, Exit, place_of
+from cpis_batch.errors import CpisError, Exit, exit_code_of, place_of
 
 # command -> (module, its one-line help): modules are imported when their command is used, so that --help answers at once.
 _COMMANDS = {
@@ -103,7 +102,7 @@ def main() -> None:
             f"cpis-batch: a fault of the program itself, {place_of(fault)}.",
             "            Nothing half-done is left. Report it with this line and the run's log.",
         )
-        code = Exit.DISK if isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) else Exit.BUG
+        code = exit_code_of(fault)
     finally:
         if "cpis_batch.engine" in sys.modules:
             sys.modules["cpis_batch.engine"].close()
