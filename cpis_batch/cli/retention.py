@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cpis_batch.cli.context import Context, table
-from cpis_batch.cli.run import bar
+from cpis_batch.cli.progress import bar
 
 if TYPE_CHECKING:
     from cpis_batch.runs.erasure import Applied

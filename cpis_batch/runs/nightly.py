@@ -164,7 +164,7 @@ def run(home: Path, *, kind: str, business_date: date, now: datetime, progress: 
                 log.stop()
     except Exception as fault:
         if not night.seconds:  # the home could not be opened; a run that was broken off has been told of
-            operations.not_begun(home, kind, now, fault)
+            operations.not_begun(home, kind, business_date, now, fault)
         raise
     return night
 
@@ -198,13 +198,14 @@ def _run(hub: Hub, servers: Servers, night: Night, step: Step, progress: intake.
 
 def _send(hub: Hub, servers: Servers, night: Night, progress: intake.Progress) -> None:
     """Deliver what is due, move away what was taken, look what was collected."""
-    progress("delivering", 0, 0)
+    due = int(hub.catalogue.one("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL"))
+    progress("delivering", 0, due)
     delivered = 0
 
     def one(count: int) -> None:
         nonlocal delivered
         delivered += count
-        progress("delivering", delivered, 0)
+        progress("delivering", delivered, due)
 
     with _apart(hub, night, "deliveries"):
         night.delivered, night.undelivered = servers.deliver(one)
