@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,12 @@ def wipe() -> None:
     """Clear the line, for something else to be printed there."""
     if _watched():
         click.echo(f"{_BACK}{_CLEAR}", err=True, nl=False)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Say on stderr what went wrong beside the work itself."""
+    for warning in warnings:
+        click.echo(f"cpis-batch: {warning}", err=True)
 
 
 def _watched() -> bool:

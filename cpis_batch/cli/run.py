@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cpis_batch.cli.context import Context, Day
-from cpis_batch.cli.progress import bar
+from cpis_batch.cli.progress import bar, warn
 
 if TYPE_CHECKING:
     from cpis_batch.runs.nightly import Night
@@ -75,8 +75,7 @@ def _run(context: Context, kind: str, business_date: date | None, *, dry_run: bo
         return
     with bar() as progress:
         night = nightly.run(context.home, kind=kind, business_date=day, now=context.now, progress=progress)
-    for warning in night.warnings:
-        click.echo(f"cpis-batch: {warning}", err=True)
+    warn(night.warnings)
     context.emit(words(night), night.document)
     click.get_current_context().exit(night.exit_code)
 

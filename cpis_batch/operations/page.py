@@ -10,7 +10,6 @@ from typing import Any
 from markupsafe import Markup
 
 from cpis_batch import charts
-from cpis_batch.business_time import days_between
 from cpis_batch.catalogue.records import Hold
 from cpis_batch.operations.nights import ENDED, Ended, Night
 from cpis_batch.operations.overview import Overview, Trouble
@@ -20,7 +19,7 @@ from cpis_batch.status import Light
 _TEMPLATE = "operations.html"
 _LEDGER = ("plan_type", "opening", "new", "reopened", "deleted", "erased", "closing", "active")
 _SHOWN = 50  # of the messages that are not delivered: where a server is down they are all, and the figure above says how many
-_OLDEST = 14  # days: an age by itself on the chart; all older ones are together
+_AGES = (0, 1, 2, 3, 4, 5, 7, 14, 28)  # days: where each column of the chart begins
 _LIGHTS = {Light.GREEN: ("good", "On time"), Light.AMBER: ("odd", "Late (amber)"), Light.RED: ("bad", "Very late (red)")}
 _NEVER = ("bad", "Never sent (red)")
 _TO_DO = {  # docs/operators.md, Holds, says more
@@ -57,10 +56,10 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A hold, since how many days, and what to do about it."""
+    """A hold, whose it is, and what to do about it."""
 
     hold: Hold
-    days: int
+    name: str
     advice: str
     commands: tuple[str, ...]
 
@@ -79,7 +78,7 @@ def of_overview(overview: Overview) -> bytes:
         las=sorted(las, key=lambda la: (-(9999 if la.age_days is None else la.age_days), la.code)),
         ages=_ages(las),
         ages_chart=_ages_chart(las),
-        holds=[_held(hold, overview.made_at) for hold in overview.holds],
+        holds=[_held(hold, {la.code: la.name for la in las}) for hold in overview.holds],
         night=night,
         stages_rows=[(stage, f"{seconds:.2f}") for stage, seconds in night.summary.stages.items()] if night else [],
         stages_chart=_stages_chart(night) if night else None,
@@ -100,18 +99,28 @@ def of_overview(overview: Overview) -> bytes:
     )
 
 
-def _messages(overview: Overview) -> dict[str, list[tuple[object, ...]]]:
+def _messages(overview: Overview) -> dict[str, Sequence[tuple[object, ...]]]:
     """The rows of the tables of messages."""
     return {
         "undelivered_rows": [
             (one.partner, one.name, london(one.made_at), one.attempts, one.last_fault or "not tried yet")
             for one in overview.undelivered[:_SHOWN]
         ],
-        "late_rows": [
-            (one["name"], one["file"], one["days"], _LIGHTS[one["light"]][1]) for one in overview.status["uncollected_late"]
-        ],
+        "late_rows": _late(overview.status["uncollected_late"]),
         "lying_rows": [(one.kind.replace("_", " ").lower(), one.messages, london(one.since)) for one in overview.uncollected],
     }
+
+
+def _late(files: Sequence[Mapping[str, Any]]) -> Sequence[tuple[object, ...]]:
+    """The units that have not collected in time: name, how many files, since how many days the oldest, and how bad that is."""
+    units: dict[str, list[Mapping[str, Any]]] = {}
+    for file in files:
+        units.setdefault(file["name"], []).append(file)
+    oldest = {name: max(some, key=lambda one: one["days"]) for name, some in units.items()}
+    lines: list[tuple[str, int, int, str]] = [
+        (name, len(some), oldest[name]["days"], _LIGHTS[oldest[name]["light"]][1]) for name, some in units.items()
+    ]
+    return sorted(lines, key=lambda line: (-line[2], line[0]))
 
 
 def of_trouble(trouble: Trouble, name: str, made_at: datetime) -> bytes:
@@ -140,12 +149,16 @@ def _authority(la: Mapping[str, Any]) -> Authority:
 
 def _ages(las: Sequence[Authority]) -> list[tuple[str, int]]:
     """How many authorities' last files are how many days old."""
-    counts = [0] * (_OLDEST + 1)
-    for la in las:
-        if la.age_days is not None:
-            counts[min(max(la.age_days, 0), _OLDEST)] += 1
-    labels = [f"{days}" for days in range(_OLDEST)] + [f"{_OLDEST}+"]
-    return [*zip(labels, counts, strict=True), ("never", sum(la.age_days is None for la in las))]
+    ages = [la.age_days for la in las if la.age_days is not None]
+    counted = []
+    for first, then in zip(_AGES, (*_AGES[1:], None), strict=True):
+        some = sum(first <= max(age, 0) and (then is None or age < then) for age in ages)
+        counted.append((_span(first, then), some))
+    return [*counted, ("never", len(las) - len(ages))]
+
+
+def _span(first: int, then: int | None) -> str:
+    return f"{first}+" if then is None else f"{first}" if then == first + 1 else f"{first}-{then - 1}"
 
 
 def _ages_chart(las: Sequence[Authority]) -> Markup:
@@ -154,12 +167,12 @@ def _ages_chart(las: Sequence[Authority]) -> Markup:
     return charts.columns("Authorities by days since their last file", says, _ages(las))
 
 
-def _held(hold: Hold, made_at: datetime) -> Held:
+def _held(hold: Hold, names: Mapping[str, str]) -> Held:
     commands = [f"cpis-batch holds show {hold.id}"]
     if hold.reason != "PARTNER_HELD":
         commands.append(f'cpis-batch holds release {hold.id} --by "YOUR NAME" --reason "WHY"')
     commands.append(f'cpis-batch holds refuse {hold.id} --by "YOUR NAME" --reason "WHY"')
-    return Held(hold, days_between(hold.made_at, made_at), _TO_DO.get(hold.reason, ""), tuple(commands))
+    return Held(hold, names.get(hold.partner, hold.partner), _TO_DO.get(hold.reason, ""), tuple(commands))
 
 
 def _stages_chart(night: Ended) -> Markup:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 _NAME = "cpis_batch"
 _run: int | None = None  # the run whose log this is, in every line of it
+_NOWHERE = logging.NullHandler()  # where no run is at work, else the library would print what is logged
+logging.getLogger(_NAME).addHandler(_NOWHERE)
 
 
 class _File(logging.FileHandler):
@@ -50,8 +52,9 @@ def stop() -> None:
     _run = None
     logger = logging.getLogger(_NAME)
     for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
+        if handler is not _NOWHERE:
+            logger.removeHandler(handler)
+            handler.close()
 
 
 def event(what: str, level: int = logging.INFO, **fields: object) -> None:

@@ -86,7 +86,7 @@ def look(
         opened,
         standing or status.status(opened, settings, dict(known), made_at),
         known,
-        inventory(home, settings, business_date(made_at)),
+        inventory(home, settings, business_date(made_at), known),
         name=settings.service.name,
         made_at=made_at,
         trouble=trouble,
