@@ -19,6 +19,7 @@ from cpis_batch.business_time import LONDON
 from cpis_batch.envelope.inventory import State
 from cpis_batch.operations.overview import Overview
 
+_REASONS = ("BRAKE", "GAP", "RESET", "CONFLICT", "PARTNER_HELD", "DEMOGRAPHICS")  # told of while there is none, too
 _DAY = timedelta(days=1).total_seconds()
 
 
@@ -82,7 +83,8 @@ def _standing(overview: Overview) -> Iterator[Metric]:
     for (state, outcome), count in sorted(overview.files.items()):
         files.add_metric([state, outcome], count)
     yield files
-    reasons: dict[tuple[str, ...], float] = {**Counter((hold.reason,) for hold in overview.holds)}
+    held = Counter(hold.reason for hold in overview.holds)
+    reasons: dict[tuple[str, ...], float] = {(reason,): held[reason] for reason in (*_REASONS, *held)}
     yield _gauge("cpis_batch_holds", "Holds that wait for a decision, by reason.", reasons, "reason")
     yield _gauge("cpis_batch_waiting_files", "Files that may still be growing.", status["waiting"])
     yield _gauge("cpis_batch_undelivered_messages", "Sealed messages not yet delivered.", status["undelivered"])

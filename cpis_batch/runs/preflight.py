@@ -128,8 +128,8 @@ def _told(home: Path, settings: Settings) -> str | None:
     wanted = settings.operations
     for path in (home / told for told in (wanted.page, wanted.metrics) if told):
         above = next(folder for folder in path.parents if folder.exists())
-        if not os.access(above, os.W_OK | os.X_OK):
-            return f"{path} cannot be written: {above} is not this user's to write in"
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            return f"{path} cannot be written: {above} is no folder that this user can write in"
     if wanted.metrics and not wanted.metrics.endswith(".prom"):
         return f"the metrics in {wanted.metrics} would be passed over: a node exporter reads files named .prom"
     return None
