@@ -52,7 +52,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_GET = do_POST
+    do_GET = do_POST  # noqa: N815 - the name is the library's
 
     def log_message(self, *_: object) -> None:
         pass
@@ -69,12 +69,13 @@ def service() -> Iterator[Service]:
 @pytest.fixture
 def hub(tmp_path: Path, service: Service) -> Hub:
     hub = Hub.make(tmp_path)
+    (hub.home / "secrets").mkdir(mode=0o700)
     lines = []
     for which in ("start", "done", "failed"):
-        secret = hub.home / "keys" / f"ping-{which}"
+        secret = hub.home / "secrets" / f"ping-{which}"
         secret.write_text(service.address(which) + "\n")
         secret.chmod(0o600)
-        lines.append(f'{which} = "file:keys/ping-{which}"\n')
+        lines.append(f'{which} = "file:secrets/ping-{which}"\n')
     path = hub.home / config.FILE_NAME
     path.write_text(path.read_text().replace("[operations.ping]\n", f"[operations.ping]\n{''.join(lines)}seconds = 1.0\n"))
     hub.drop(HACKNEY, [plan_row(1)])
@@ -82,7 +83,7 @@ def hub(tmp_path: Path, service: Service) -> Hub:
 
 
 def point(hub: Hub, which: str, address: str) -> None:
-    (hub.home / "keys" / f"ping-{which}").write_text(address)
+    (hub.home / "secrets" / f"ping-{which}").write_text(address)
 
 
 def test_a_night_calls_as_it_begins_and_as_it_ends_with_its_exit_code_and_nothing_else(hub, service):
@@ -196,7 +197,7 @@ def test_this_machine_may_be_called_without_https(host):
 
 def test_f70_an_address_in_the_configuration_itself_is_refused_and_not_quoted(hub):
     path = hub.home / config.FILE_NAME
-    path.write_text(path.read_text().replace('done = "file:keys/ping-done"', f'done = "https://example.org/{SECRET}"'))
+    path.write_text(path.read_text().replace('done = "file:secrets/ping-done"', f'done = "https://example.org/{SECRET}"'))
     done = typed(hub, "config", "check")
     assert done.exit_code == 78
     assert "A secret in config.toml is not a reference." in done.stdout
@@ -205,9 +206,9 @@ def test_f70_an_address_in_the_configuration_itself_is_refused_and_not_quoted(hu
 
 
 def test_f70_an_address_that_others_can_read_is_not_called(hub, service):
-    (hub.home / "keys" / "ping-start").chmod(0o644)
+    (hub.home / "secrets" / "ping-start").chmod(0o644)
     with pytest.raises(KeyFault):
-        config.secret(hub.home, "file:keys/ping-start")
+        config.secret(hub.home, "file:secrets/ping-start")
     night = hub.run("nightly")
     assert "can be read by others" in night.warnings[0]
     assert service.told == [("done", b"3")]

@@ -85,7 +85,7 @@ def test_a_terminal_that_cannot_clear_a_line_gets_none(hub):
 def test_an_interrupted_night_leaves_a_clean_line_and_the_next_one_makes_up_for_it(hub):
     code, _, seen = watched(hub, "run", "nightly", interrupt_at=b"committing")
     assert code == 130
-    assert seen.endswith(b"\r\x1b[KInterrupted. Nothing half-done is left; run the same command again.\r\n")
+    assert seen.endswith(b"\r\x1b[K\r\nInterrupted. Nothing half-done is left; run the same command again.\r\n")
     with hub.catalogue() as catalogue:
         (kept,) = catalogue.runs(hub.now.date())
     assert (kept.exit_code, json.loads(kept.summary or "")["exit_code"]) == (130, 130)
