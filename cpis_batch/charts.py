@@ -18,7 +18,7 @@ _LETTER = 7.2  # the width of a letter of a label, at most
 SHADES = 5  # classes shade-0 (nothing) to shade-5 (the most)
 
 
-def bars(name: str, says: str, lines: Sequence[tuple[str, int]]) -> Markup:
+def bars(name: str, says: str, lines: Sequence[tuple[str, float]]) -> Markup:
     """Horizontal bars, one for each (label, figure), in the order given; the longest fills the width.
 
     `name` is the accessible name, `says` the sentence that tells what is to be seen.
@@ -48,7 +48,7 @@ def bars(name: str, says: str, lines: Sequence[tuple[str, int]]) -> Markup:
     return _image(name, says, _LABEL + _BAR + _VALUE, max(len(lines), 1) * _ROW, parts)
 
 
-def columns(name: str, says: str, lines: Sequence[tuple[str, int]]) -> Markup:
+def columns(name: str, says: str, lines: Sequence[tuple[str, float]]) -> Markup:
     """Upright columns over time, one for each (label, figure); labels thin out where they would touch."""
     width, height = 760, 160
     step = width / max(len(lines), 1)

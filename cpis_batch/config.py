@@ -6,7 +6,7 @@ import os
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -111,6 +111,28 @@ class Warnings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     key_expiry_days: tuple[int, ...] = (60, 30, 7)
 
 
+class Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A dead-man's switch: addresses that runs of these kinds call, each a secret by reference, since whoever knows one can
+    silence the alarm. Nobody is waited for longer than `seconds`.
+    """
+
+    start: str | None = None
+    done: str | None = None
+    failed: str | None = None
+    runs: tuple[Literal["intake", "nightly", "fortnightly", "national"], ...] = ("nightly",)
+    seconds: float = 5.0
+
+
+class Operations(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is told after each run to those who watch: a page and metrics, files in the home or elsewhere; none where empty."""
+
+    page: str = "operations/index.html"
+    page_mode: Annotated[int, msgspec.Meta(ge=0o400, le=0o666)] = 0o600
+    metrics: str = ""
+    metrics_mode: Annotated[int, msgspec.Meta(ge=0o400, le=0o666)] = 0o644  # whoever collects metrics is another user
+    ping: Ping = Ping()
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All of `config.toml`."""
 
@@ -124,6 +146,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     demographics: Demographics = Demographics()
     retention: Retention = Retention()
     warnings: Warnings = Warnings()
+    operations: Operations = Operations()
 
 
 _T = TypeVar("_T")
@@ -164,15 +187,15 @@ def private_bytes(path: Path) -> bytes:
 
 
 def secret(home: Path, reference: str) -> bytes:
-    """The bytes that a reference of `[secrets]` names, stripped of white space."""
+    """The bytes that a reference of `config.toml` names, stripped of white space."""
     kind, _, where = reference.partition(":")
     if kind == "file":
         return private_bytes(home / where).strip()
     if kind == "env":
         if (value := os.environ.get(where)) is None:
-            raise KeyFault(f"The environment variable {where} is not set.", "The configuration names it under [secrets].")
+            raise KeyFault(f"The environment variable {where} is not set.", "config.toml names it: env:NAME.")
         return value.encode().strip()
     raise ConfigFault(
-        "A secret in [secrets] is not a reference.",
+        "A secret in config.toml is not a reference.",
         "Write file:PATH or env:NAME, and keep the secret itself out of config.toml.",
     )

@@ -9,6 +9,7 @@ Three kinds, because they call for three reactions (DESIGN, section 7):
 No message ever holds a value of a record: rows are named by file, line number and field.
 """
 
+import errno
 import re
 from enum import IntEnum
 from pathlib import Path
@@ -133,6 +134,15 @@ class DeliveryUnknown(UnknownOutcome):
     """An upload ended without our knowing whether it stands; the next run reads it back before anything else."""
 
     exit_code = Exit.UNREACHABLE
+
+
+def exit_code_of(fault: BaseException) -> Exit:
+    """The exit code of a run that this has ended."""
+    if isinstance(fault, CpisError):
+        return fault.exit_code
+    if isinstance(fault, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    return Exit.DISK if isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) else Exit.BUG
 
 
 def place_of(fault: BaseException) -> str:

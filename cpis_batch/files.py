@@ -103,15 +103,17 @@ def new_file(path: Path, *, mode: int = 0o600, needed: int | None = None) -> Ite
             raise
 
 
-def write(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+def write(path: Path, data: bytes, *, mode: int = 0o600, umask: bool = True) -> None:
     """Write `data` to `path` so that it is whole and durable when this returns; in `names_together`, when that ends.
 
-    DiskFault where the disk refuses.
+    Without `umask` it gets the very mode that is asked for. DiskFault where the disk refuses.
     """
     with disk_faults(path.parent, len(data)):
         make_folder(path.parent)
         temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
         with new_file(temporary, mode=mode, needed=len(data)) as stream:
+            if not umask:
+                os.fchmod(stream.fileno(), mode)
             stream.write(data)
         try:
             temporary.replace(path)

@@ -19,15 +19,15 @@ VERSION = "1.0"
 _MOVED = ("new", "reopened", "deleted", "erased")
 
 # A line for every LA that the register held by then and every plan type; an LA that nothing happened to stands as it stood.
+# Business dates never go back, so the last commit of a day ends it: joined by date, a year of nights took 0.26 s instead of 0.03.
 _PLANS = """
-WITH told AS (
-    SELECT b.*, c.business_date FROM balances AS b JOIN commits AS c ON c.id = b.commit_id WHERE c.business_date <= :day
-), night AS (
-    SELECT la_code, plan_type, min(commit_id) AS first, max(commit_id) AS last, sum(new) AS new, sum(reopened) AS reopened,
-        sum(deleted) AS deleted, sum(erased) AS erased
-    FROM told WHERE business_date = :day GROUP BY la_code, plan_type
+WITH night AS (
+    SELECT la_code, plan_type, min(commit_id) AS first, sum(new) AS new, sum(reopened) AS reopened, sum(deleted) AS deleted,
+        sum(erased) AS erased
+    FROM balances WHERE commit_id IN (SELECT id FROM commits WHERE business_date = :day) GROUP BY la_code, plan_type
 ), standing AS (
-    SELECT la_code, plan_type, max(commit_id) AS last FROM told GROUP BY la_code, plan_type
+    SELECT la_code, plan_type, max(commit_id) AS last FROM balances
+    WHERE commit_id <= (SELECT max(id) FROM commits WHERE business_date <= :day) GROUP BY la_code, plan_type
 )
 SELECT s.la_code, s.plan_type, coalesce(f.opening, l.closing) AS opening, coalesce(n.new, 0) AS new,
     coalesce(n.reopened, 0) AS reopened, coalesce(n.deleted, 0) AS deleted, coalesce(n.erased, 0) AS erased, l.closing,
@@ -94,6 +94,11 @@ def ledger(catalogue: Catalogue, business_date: date | None = None, la_code: str
         else None,
         "differences": differences(catalogue),
     }
+
+
+def totals_of(catalogue: Catalogue, business_date: date) -> list[dict[str, Any]]:
+    """The totals of a business date alone, as in the document; nothing else is asked of the catalogue."""
+    return _totals(catalogue.table(_PLANS, {"day": business_date.isoformat(), "la": None}))
 
 
 def _totals(plans: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from cpis_batch.catalogue.database import Database
@@ -16,6 +17,7 @@ from cpis_batch.catalogue.records import (
     Hold,
     LaVersion,
     Release,
+    Run,
     TracePart,
     Waiting,
 )
@@ -116,6 +118,21 @@ class Reading(Database):
     def releases(self) -> list[Release]:
         """Releases to the CHIS units, oldest first."""
         return self._rows(Release, "SELECT * FROM release_standing ORDER BY commit_id")
+
+    def runs(self, since: date) -> list[Run]:
+        """The runs of the business dates from `since` on, oldest first. Looked for from the end, past no older summary."""
+        return self._rows(
+            Run,
+            "SELECT * FROM runs WHERE id >"
+            " coalesce((SELECT id FROM runs WHERE business_date < ? ORDER BY id DESC LIMIT 1), 0) ORDER BY id",
+            (since.isoformat(),),
+        )
+
+    def last_run(self, kind: str, *, well: bool = False) -> Run | None:
+        """The last run of a kind that has ended; with `well`, the last that did its work."""
+        codes = "exit_code IN (0, 3)" if well else "exit_code IS NOT NULL"
+        found = self._rows(Run, f"SELECT * FROM runs WHERE kind = ? AND {codes} ORDER BY id DESC LIMIT 1", (kind,))
+        return found[0] if found else None
 
     def checkpoints(self) -> list[tuple[int, Checkpoint]]:
         """The checkpoint from which each LA's archive begins, with the id of its commit, by LA; none before an erasure."""

@@ -217,6 +217,21 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     history_part: str | None
 
 
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run, and what it keeps of itself: `summary` is JSON, of specs/run/1.0 where the run is of a kind that has one.
+
+    `ended_at` and `exit_code` are None while it is at work, and for ever where it was killed.
+    """
+
+    id: int
+    kind: str
+    business_date: date
+    started_at: datetime
+    ended_at: datetime | None
+    exit_code: int | None
+    summary: str | None
+
+
 class CommitHead(msgspec.Struct, frozen=True, kw_only=True):
     """The head of a commit: its place in the line of commits, when, for which business date, and by what.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from contextlib import suppress
@@ -14,7 +13,7 @@ import click
 
 from cpis_batch import __version__
 from cpis_batch.cli.context import Context, Instant
-from cpis_batch.errors import CpisError, Exit, place_of
+from cpis_batch.errors import CpisError, Exit, exit_code_of, place_of
 
 # command -> (module, its one-line help): modules are imported when their command is used, so that --help answers at once.
 _COMMANDS = {
@@ -82,10 +81,10 @@ def cli(ctx: click.Context, home: Path, as_json: bool, now: datetime | None) -> 
 
 def main() -> None:
     """The entry point: run, and end with the published exit code."""
-    run(cli)
+    execute(cli)
 
 
-def run(command: click.Command) -> None:
+def execute(command: click.Command) -> None:
     """Run a command line, and end with the published exit code."""
     os.umask(0o077)
     _no_core_files()
@@ -108,7 +107,7 @@ def run(command: click.Command) -> None:
             f"cpis-batch: a fault of the program itself, {place_of(fault)}.",
             "            Nothing half-done is left. Report it with this line and the run's log.",
         )
-        code = Exit.DISK if isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) else Exit.BUG
+        code = exit_code_of(fault)
     finally:
         if "cpis_batch.engine" in sys.modules:
             sys.modules["cpis_batch.engine"].close()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cpis_batch.business_time import text_of
 from cpis_batch.cli.context import Context, table
-from cpis_batch.cli.run import bar
+from cpis_batch.cli.progress import bar, wipe
 
 if TYPE_CHECKING:
     from cpis_batch.sandbox.demo import Demonstration, Told
@@ -39,7 +38,8 @@ def demo(context: Context, seed: int, scale: float, afresh: bool, as_json: bool)
 
         def told(one: Told) -> None:
             if not context.json:
-                click.echo(f"{chr(13) + chr(27) + '[K' if sys.stderr.isatty() else ''}{_night(one)}")
+                wipe()
+                click.echo(_night(one))
 
         done = demonstration.run(context.home, seed=seed, scale=scale, progress=progress, told=told)
     settings, known = config.load(context.home), partners.load(context.home)

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from cpis_batch import __version__
-from cpis_batch.cli import run
+from cpis_batch.cli import execute
 from cpis_batch.cli.chis import open_
 from cpis_batch.cli.context import Context, Instant
 from cpis_batch.cli.la import check_, read_ack, seal
@@ -36,4 +36,4 @@ for name, command in (("check", check_), ("seal", seal), ("read-ack", read_ack),
 
 def main() -> None:
     """The entry point of `cpis-la`."""
-    run(desk)
+    execute(desk)

@@ -107,7 +107,8 @@ def refuse(context: Context, number: int, by: str, reason: str, dry_run: bool, a
 
 
 def _decide(context: Context, number: int, *, release: bool, by: str, reason: str, dry_run: bool) -> None:
-    from cpis_batch.runs import decide
+    from cpis_batch.cli.progress import warn
+    from cpis_batch.runs import decide, operations
     from cpis_batch.runs.exchange import Servers
     from cpis_batch.runs.hub import opened
     from cpis_batch.runs.nightly import file_outcome
@@ -125,6 +126,7 @@ def _decide(context: Context, number: int, *, release: bool, by: str, reason: st
             )
             return
         done = decide.decide(hub, servers, number, release=release, by=by, reason=reason)
+        warn(operations.publish(hub))
     files = [file_outcome(arrival) for arrival in done.arrivals]
     lines = [f"Hold {number} {what}d. The authority is told."]
     lines += [

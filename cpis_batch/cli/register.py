@@ -10,7 +10,7 @@ import click
 
 from cpis_batch.cli import national
 from cpis_batch.cli.context import Context, Day, Instant, table
-from cpis_batch.cli.run import bar
+from cpis_batch.cli.progress import bar
 from cpis_batch.errors import Exit, UsageFault
 
 if TYPE_CHECKING:

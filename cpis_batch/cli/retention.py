@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cpis_batch.cli.context import Context, table
-from cpis_batch.cli.run import bar
+from cpis_batch.cli.progress import bar, warn
 
 if TYPE_CHECKING:
     from cpis_batch.runs.erasure import Applied
@@ -92,7 +92,7 @@ def apply(
     Of each authority the archive is replayed first and held against the register. Exit code 3 where one was left out.
     """
     from cpis_batch.errors import UsageFault
-    from cpis_batch.runs import erasure
+    from cpis_batch.runs import erasure, operations
     from cpis_batch.runs.as_of import Use
     from cpis_batch.runs.hub import opened
 
@@ -106,6 +106,7 @@ def apply(
     else:
         with opened(context.home, what="retention apply", business_date=context.today, now=context.now) as hub, bar() as progress:
             done = erasure.apply(hub, asked, use, progress)
+            warn(operations.publish(hub))
     context.emit(_words_applied(done), done.document)
     click.get_current_context().exit(done.exit_code)
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 
 from cpis_batch.cli.context import Context, Day
+from cpis_batch.cli.progress import bar, warn
 
 if TYPE_CHECKING:
-    from cpis_batch.runs.intake import Progress
     from cpis_batch.runs.nightly import Night
 
 
@@ -78,6 +75,7 @@ def _run(context: Context, kind: str, business_date: date | None, *, dry_run: bo
         return
     with bar() as progress:
         night = nightly.run(context.home, kind=kind, business_date=day, now=context.now, progress=progress)
+    warn(night.warnings)
     context.emit(words(night), night.document)
     click.get_current_context().exit(night.exit_code)
 
@@ -123,20 +121,3 @@ def words(night: Night) -> str:
         lines.append(f"  not delivered: {len(document['undelivered'])}; the next run tries again")
     lines += [f"  ! {need}" for need in document["needs_a_person"]]
     return "\n".join(lines)
-
-
-@contextmanager
-def bar() -> Iterator[Progress]:
-    """A line of progress on a terminal's stderr; nothing where it is not one."""
-    if not sys.stderr.isatty():
-        yield lambda *_: None
-        return
-
-    def show(stage: str, done: int, of: int) -> None:
-        count = f"{done}/{of}" if of else (str(done) if done else "")
-        click.echo(f"\r\x1b[K{stage} {count}", err=True, nl=False)
-
-    try:
-        yield show
-    finally:
-        click.echo("\r\x1b[K", err=True, nl=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from cpis_batch.cli.context import Context, table
-from cpis_batch.errors import Exit
+from cpis_batch.errors import Exit, UsageFault
 
 _SHOWN = 15  # late authorities, the latest first
 
@@ -15,21 +16,36 @@ _SHOWN = 15  # late authorities, the latest first
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of words.")
 @click.option("--all", "everything", is_flag=True, help="List every authority, not only those that are late.")
+@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the operations page into this file as well.")
+@click.option("--metrics", type=click.Path(path_type=Path, dir_okay=False), help="Write the metrics into this file as well.")
 @click.option("--check", is_flag=True, help="End with 3 where something needs a person, with 70 where the balance does not hold.")
 @click.pass_obj
-def status(context: Context, as_json: bool, everything: bool, check: bool) -> None:
-    """What stands, how old it is, and what needs a person."""
+def status(context: Context, as_json: bool, everything: bool, page: Path | None, metrics: Path | None, check: bool) -> None:
+    """What stands, how old it is, and what needs a person. Runs write page and metrics by themselves."""
     from cpis_batch import catalogue, config, partners
     from cpis_batch import status as reader
 
     context = context.with_json(as_json)
-    settings = config.load(context.home)
+    for path in (page, metrics):
+        _hold_to_outside(context, path)
+    settings, known = config.load(context.home), partners.load(context.home)
     with catalogue.Catalogue(context.home / catalogue.FILE_NAME) as opened:
-        document = reader.status(opened, settings, partners.load(context.home), context.now)
+        document = reader.status(opened, settings, known, context.now)
+        if page or metrics:
+            from cpis_batch.runs import operations
+
+            found = operations.look(context.home, settings, known, opened, context.now, document)
+            operations.write(found, settings.operations, page=page, metrics=metrics)
     needs = reader.needs_a_person(document)
     context.emit(_words(document, needs, everything), document | {"needs_a_person": needs})
     if check:
         click.get_current_context().exit(Exit.BUG if document["imbalance"] else Exit.PERSON_NEEDED if needs else Exit.DONE)
+
+
+def _hold_to_outside(context: Context, path: Path | None) -> None:
+    """Files of the home are written by runs, under its lock: the next one sweeps away what anybody else is writing there."""
+    if path and path.resolve().is_relative_to(context.home):
+        raise UsageFault(f"{path} lies in the home, where runs alone write.", "Name a file outside of it, or run: run intake")
 
 
 def _words(document: dict[str, Any], needs: list[str], everything: bool) -> str:

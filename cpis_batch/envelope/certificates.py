@@ -70,8 +70,9 @@ class Certificate:
         return armor(self.data, ArmorKind.PublicKey).encode()
 
 
+@lru_cache(maxsize=1024)
 def inspect(data: bytes) -> Certificate:
-    """The one public certificate in `data` (armored or binary).
+    """The one public certificate in `data` (armored or binary). A night asks several times, at 0.3 ms an answer.
 
     InputRefused where it is none, is more than one, or holds a secret key: a partner's secret key must never be here.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -40,11 +40,14 @@ class Item:
     advice: str = ""
 
 
-def inventory(home: Path, settings: Settings, today: date) -> list[Item]:
-    """All items of the home on `today`: the hub's own, then each partner's. ConfigFault where a partner's data is wrong."""
+def inventory(home: Path, settings: Settings, today: date, known: Mapping[str, Partner] | None = None) -> list[Item]:
+    """All items of the home on `today`: the hub's own, then each partner's; `known` are these where they have been read.
+
+    ConfigFault where a partner's data is wrong.
+    """
     furthest = max(settings.warnings.key_expiry_days, default=0)
     items = list(_own(home, settings, today, furthest))
-    for partner in partners.load(home).values():
+    for partner in (partners.load(home) if known is None else known).values():
         items += _of_partner(home, partner, today, furthest)
     return items
 

@@ -76,10 +76,11 @@ def collect(
     archive: Path,
     limits: Limits,
     threads: Executor,
+    progress: Callable[[], None] = lambda: None,
 ) -> Collection:
     """List every partner's folder and fetch what is `wanted` by name and not `taken` already; partners side by side.
 
-    DiskFault where the archive cannot be written: that is no partner's trouble.
+    `progress` is told of each partner that is done. DiskFault where the archive cannot be written: that is no partner's trouble.
     """
     archive.mkdir(mode=0o700, exist_ok=True)
 
@@ -142,6 +143,7 @@ def collect(
         result.troubles += found.troubles
         result.skipped |= found.skipped
         result.unmoved |= found.unmoved
+        progress()
     with files.disk_faults(archive):
         files.sync_folder(archive)
     result.files.sort(key=lambda file: (file.folder, file.name))

@@ -85,11 +85,12 @@ def as_of(
         asked: dict[str, Any] = {"by": use.by, "reason": use.reason, "valid_on": valid_on, "known_at": known_at, "la": la_code}
         run = opened.start_run("asof", today, now, command={"command": "register asof"} | asked)
         log.start(home, today)
+        log.of_run(run)
         try:
-            log.event("the register was asked about a person", run=run, **asked)
+            log.event("the register was asked about a person", **asked)
             found = [said for version in versions for said in _of_la(opened, store, version, number, valid_on, known_at)]
             shown: dict[str, Any] = {"rows": len(found), "las": sorted({str(said.plan["la_code"]) for said in found})}
-            log.event("answered", run=run, **shown)
+            log.event("answered", **shown)
             opened.end_run(run, now, int(Exit.DONE), msgspec.json.encode(asked | shown))
         except CpisError as fault:
             opened.end_run(run, now, int(fault.exit_code), msgspec.json.encode(asked))

@@ -119,8 +119,9 @@ def apply(hub: Hub, asked: Asked, use: Use, progress: Progress = lambda *_: None
     done = Applied(plan, left_out=left_out)
     number = hub.catalogue.start_run(KIND, hub.business_date, hub.now)
     log.start(hub.home, hub.business_date)
+    log.of_run(number)
     try:
-        log.event("retention begins", run=number, plan=plan.token, by=use.by, reason=use.reason)
+        log.event("retention begins", plan=plan.token, by=use.by, reason=use.reason)
         done.las = _erased(hub, [one.la_code for one in chosen], asked, progress)
         done.left_out |= {one.la_code: (LeftOut.UNPROVEN, one.why) for one in done.las if one.checkpoint is None}
         _commit(hub, done, asked, use)
@@ -129,12 +130,12 @@ def apply(hub: Hub, asked: Asked, use: Use, progress: Progress = lambda *_: None
             path.unlink(missing_ok=True)
         for la_code, (reason, why) in done.left_out.items():
             log.event("left out of retention", la=la_code, reason=reason, why=why)
-        log.event("retention ends", run=number, commit=done.head.id if done.head else None, plans=done.document["plans"])
+        log.event("retention ends", commit=done.head.id if done.head else None, plans=done.document["plans"])
         summary = done.document | {"by": use.by, "reason": use.reason}
         hub.catalogue.end_run(number, hub.now, int(done.exit_code), msgspec.json.encode(summary))
     except BaseException as fault:
         why = fault.message if isinstance(fault, CpisError) else place_of(fault)
-        log.event("retention broken off", logging.ERROR, run=number, fault=why)
+        log.event("retention broken off", logging.ERROR, fault=why)
         raise
     finally:
         log.stop()

@@ -72,8 +72,17 @@ class Servers:
             return None
         return self._open[name]
 
-    def collect(self, partners: list[Partner], wanted: Callable[[Partner, str], bool]) -> Round:
-        """Fetch every partner's new files into the archive."""
+    def collect(
+        self,
+        partners: list[Partner],
+        wanted: Callable[[Partner, str], bool],
+        progress: Callable[[], None] = lambda: None,
+    ) -> Round:
+        """Fetch every partner's new files into the archive; `progress` is told of each partner that is done."""
+        with self.hub.stages("collect"):
+            return self._collect(partners, wanted, progress)
+
+    def _collect(self, partners: list[Partner], wanted: Callable[[Partner, str], bool], progress: Callable[[], None]) -> Round:
         result = Round()
         unmoved = self.hub.catalogue.arrivals("moved_to IS NULL")
         for name in sorted({partner.mailbox for partner in partners}):
@@ -90,6 +99,7 @@ class Servers:
                 archive=self.hub.home / "archive",
                 limits=self.hub.settings.limits,
                 threads=threads,
+                progress=progress,
             )
             result.files += got.files
             if (fault := mailbox.down) is not None:

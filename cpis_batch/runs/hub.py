@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from multiprocessing.process import BaseProcess
@@ -43,6 +43,7 @@ from cpis_batch.register import view
 from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import PartStore
 from cpis_batch.runs import lock, log, trace_service
+from cpis_batch.runs.stages import Stages
 from cpis_batch.runs.task import Keys, Rehearsed
 from cpis_batch.runs.trace_service import TraceService
 from cpis_batch.runs.worker import start_worker
@@ -67,6 +68,7 @@ class Hub:
     business_date: date
     now: datetime
     audit: Head  # where the audit log stood when the run began: what its answers print
+    stages: Stages = field(default_factory=Stages)
 
     def under_agreement(self, kind: PartnerKind) -> list[Partner]:
         """The partners of a kind whose data sharing agreement covers the business date: no other is taken from or sent to."""
@@ -128,22 +130,24 @@ class Hub:
     def commit(self, kind: str, *, forget: Iterable[Waiting] = (), **what: Any) -> CommitHead:
         """Make true `what` (fields of catalogue.records.Commit) in one transaction, with its provenance."""
         changed = {version.la_code: version for version in what.get("versions", ())}
-        commit = Commit(
-            made_at=self.now,
-            business_date=self.business_date,
-            kind=kind,
-            program=__version__,
-            rules=RULES_VERSION,
-            reference=self.organisations.version,
-            children=self.children(changed),
-            **what,
-        )
-        return self.catalogue.commit(commit, forget=forget)
+        with self.stages("commit"):
+            commit = Commit(
+                made_at=self.now,
+                business_date=self.business_date,
+                kind=kind,
+                program=__version__,
+                rules=RULES_VERSION,
+                reference=self.organisations.version,
+                children=self.children(changed),
+                **what,
+            )
+            return self.catalogue.commit(commit, forget=forget)
 
 
 @contextmanager
-def opened(home: Path, *, what: str, business_date: date, now: datetime) -> Iterator[Hub]:
+def opened(home: Path, *, what: str, business_date: date, now: datetime, stages: Stages | None = None) -> Iterator[Hub]:
     """Open a home for a run that changes it. Locked, ConfigFault, KeyFault; ConfigFault where the clock has gone back (F64)."""
+    stages = stages or Stages()
     settings = config.load(home)
     known = partners.load(home)
     with files.disk_faults(home), lock.exclusive(home, what), Catalogue(home / catalogue.FILE_NAME) as opened_catalogue:
@@ -161,8 +165,10 @@ def opened(home: Path, *, what: str, business_date: date, now: datetime) -> Iter
             business_date=business_date,
             now=now.replace(microsecond=0),  # as the catalogue writes it: a version is known from the instant of its commit
             audit=opened_catalogue.audit_head(),
+            stages=stages,
         )
         tidy(hub)
+        stages.so_far("open the home")
         yield hub
 
 

@@ -64,8 +64,8 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Int
     """Take in what the LAs have put down, and make it true."""
     las, left_out = usable(hub, PartnerKind.LA)
     progress("collecting", 0, len(las))
-    brought = servers.collect(las, wanted)
-    progress("collecting", len(las), len(las))
+    done_with = iter(range(1, len(las) + 1))
+    brought = servers.collect(las, wanted, lambda: progress("collecting", next(done_with), len(las)))
     done = settle(hub, brought.files, progress=progress)
     done.round = brought
     brought.troubles += left_out
@@ -130,7 +130,28 @@ def settle(
     """Settle collected files, and held ones on which there are `decisions` (by hold id), LA by LA; one commit."""
     files = list(collected)
     result = Intake()
-    tasks = _tasks(hub, files, decisions or {})
+    with hub.stages("check and merge"):
+        results = _evenings(hub, files, decisions or {}, progress)
+    worked = sum(one.seconds for one in results)
+    hub.stages.share("answers", "check and merge", sum(one.answering for one in results) / worked if worked else 0.0)
+    for one in results:
+        result.arrivals += one.arrivals + one.settled
+        result.holds += one.holds
+        result.waiting += one.waiting
+        result.notes += [f"{one.la_code}: {note}" for note in one.operator_notes]
+        for change, count in one.changes.items():
+            result.changes[change] = result.changes.get(change, 0) + count
+        if one.fault:
+            result.faults[one.la_code] = one
+    progress("committing", 0, 0)
+    result.head = _commit(hub, results, result.waiting, looked=decisions is None)
+    _drop_halves(hub, result.waiting)
+    return result
+
+
+def _evenings(hub: Hub, files: list[Collected], decisions: dict[int, Hold], progress: Progress) -> list[LaResult]:
+    """What each LA's evening comes to, by code; all side by side."""
+    tasks = _tasks(hub, files, decisions)
     results: list[LaResult] = []
     with workers(hub, len(tasks)) as executor:
         running: list[Future[list[LaResult]]] = []
@@ -144,19 +165,7 @@ def settle(
     settled = {one.la_code for one in results}
     results += (_apart(hub, task) for task in tasks if task.partner.code not in settled)
     asked = {task.partner.code: task for task in tasks}
-    results = sorted((accounted(asked[one.la_code], one) for one in results), key=lambda one: one.la_code)
-    for one in results:
-        result.arrivals += one.arrivals + one.settled
-        result.holds += one.holds
-        result.waiting += one.waiting
-        result.notes += [f"{one.la_code}: {note}" for note in one.operator_notes]
-        for change, count in one.changes.items():
-            result.changes[change] = result.changes.get(change, 0) + count
-        if one.fault:
-            result.faults[one.la_code] = one
-    result.head = _commit(hub, results, result.waiting, looked=decisions is None)
-    _drop_halves(hub, result.waiting)
-    return result
+    return sorted((accounted(asked[one.la_code], one) for one in results), key=lambda one: one.la_code)
 
 
 def _apart(hub: Hub, task: LaTask) -> LaResult:

@@ -30,6 +30,7 @@ from cpis_batch.register.balance import balance
 from cpis_batch.register.schema import HISTORY, PLANS
 from cpis_batch.register.store import PartStore
 from cpis_batch.runs import la_answer, la_part
+from cpis_batch.runs.stages import Stages
 from cpis_batch.runs.task import Candidate, Keys, LaResult, LaTask, Rehearsed
 from cpis_batch.vocabulary import Change, FileOutcome, FileState
 
@@ -57,6 +58,7 @@ class Evening:
         self.task, self.common, self.keys = task, common, keys
         self.store = PartStore(common.home / "register", MasterKey(keys.master))
         self.result = LaResult(task.partner.code)
+        self.stages = Stages()
         self.version = task.version
         self.merged = dict(task.merged)
         self.plans = self.store.read(task.version.plans_part) if task.version else PLANS.empty_table()
@@ -98,6 +100,7 @@ class Evening:
             self.apply(merge.age_out(self.plans, business_date=self.common.business_date, known_at=self.common.now))
         if self.touched:
             self.write()
+        self.result.answering = self.stages.seconds.get("answers", 0.0)
         return self.result
 
     # One file
@@ -262,7 +265,8 @@ class Evening:
             self.result.arrivals.append(arrival)
         self.result.holds.append(self.new_hold(found.candidate, reason, " ".join(words), self.would(found)))
         if reason not in found.candidate.told:
-            self.answer(found.candidate, arrival, None, found.verdict, holds=words, held_for=reason, notices=found.notices)
+            with self.stages("answers"):
+                self.answer(found.candidate, arrival, None, found.verdict, holds=words, held_for=reason, notices=found.notices)
 
     def new_hold(self, candidate: Candidate, reason: str, detail: str, would: Would | None = None) -> Hold:
         """A hold's line."""
@@ -313,7 +317,8 @@ class Evening:
             self.result.decided.append(decided)
         if notices is None:
             notices = found.notices if found else self.task.notices
-        self.answer(candidate, arrival, finding, verdict, standing, changes=changes, notices=notices, passed_over=passed_over)
+        with self.stages("answers"):
+            self.answer(candidate, arrival, finding, verdict, standing, changes=changes, notices=notices, passed_over=passed_over)
 
     def answer(
         self,

@@ -8,6 +8,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 _NAME = "cpis_batch"
+_run: int | None = None  # the run whose log this is, in every line of it
+_NOWHERE = logging.NullHandler()  # where no run is at work, else the library would print what is logged
+logging.getLogger(_NAME).addHandler(_NOWHERE)
 
 
 class _File(logging.FileHandler):
@@ -18,9 +21,10 @@ class _File(logging.FileHandler):
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """One event: instant, level, what, and the fields given with `extra={"fields": {...}}`; control characters escaped."""
-        line = {"at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"), "level": record.levelname}
-        return json.dumps(line | {"event": record.getMessage()} | getattr(record, "fields", {}), ensure_ascii=True, default=str)
+        """One event: instant, level, run, what, and the fields of `extra={"fields": {...}}`; control characters escaped."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"at": at, "level": record.levelname, "run": _run, "event": record.getMessage()}
+        return json.dumps(line | getattr(record, "fields", {}), ensure_ascii=True, default=str)
 
 
 def start(home: Path, business_date: date) -> None:
@@ -36,12 +40,21 @@ def start(home: Path, business_date: date) -> None:
     logger.propagate = False
 
 
+def of_run(number: int) -> None:
+    """Whose log it is from now on: the run's number stands in every line until it stops."""
+    global _run  # noqa: PLW0603 - as the handlers, it is the process's
+    _run = number
+
+
 def stop() -> None:
     """Close the log."""
+    global _run  # noqa: PLW0603
+    _run = None
     logger = logging.getLogger(_NAME)
     for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
+        if handler is not _NOWHERE:
+            logger.removeHandler(handler)
+            handler.close()
 
 
 def event(what: str, level: int = logging.INFO, **fields: object) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -19,11 +19,12 @@ from typing import Any
 import msgspec
 
 from cpis_batch.catalogue.records import Arrival, Release
-from cpis_batch.errors import Bug, CpisError, DiskFault, Exit, HostKeyFault, place_of
+from cpis_batch.errors import Bug, CpisError, DiskFault, Exit, HostKeyFault, exit_code_of, place_of
 from cpis_batch.intake.collect import Trouble
-from cpis_batch.runs import demographics, intake, log, monthly, national, release, reports
+from cpis_batch.runs import demographics, intake, log, monthly, national, operations, release, reports
 from cpis_batch.runs.exchange import Servers
 from cpis_batch.runs.hub import Hub, opened
+from cpis_batch.runs.stages import Stages
 from cpis_batch.status import needs_a_person, status
 from cpis_batch.vocabulary import FileState
 
@@ -48,13 +49,20 @@ class Night:
     servers_reached: bool = False  # one of them at least
     stopped: dict[str, CpisError] = field(default_factory=dict)  # by step of the night: why nothing was made of it
     needs_a_person: list[str] = field(default_factory=list)  # of what stands after the run, in words
+    seconds: float = 0.0  # of the clock on the wall
+    stages: dict[str, float] = field(default_factory=dict)  # of these, by what was at work
+    broken_off: tuple[Exit, str] | None = None  # by what, in words
+    standing: dict[str, Any] | None = None  # the status after it
+    warnings: list[str] = field(default_factory=list)  # what could not be told to those who watch; it changes nothing of the run
 
     @property
     def exit_code(self) -> Exit:
         """DONE; PERSON_NEEDED for a hold, a partner in trouble, an undelivered file; the server's own where all are down.
 
-        A step that was stopped ends with the code of what stopped it.
+        A step that was stopped ends with the code of what stopped it; so does a run that was broken off.
         """
+        if self.broken_off:
+            return self.broken_off[0]
         if self.stopped:
             return next(iter(self.stopped.values())).exit_code
         if any(isinstance(fault, HostKeyFault) for fault in self.servers_down.values()):
@@ -108,8 +116,14 @@ class Night:
             "delivered": self.delivered,
             "undelivered": self.undelivered,
             "needs_a_person": self.needs_a_person,
+            "seconds": round(self.seconds, 3),
+            "stages": {stage: round(seconds, 3) for stage, seconds in self.stages.items()},
+            "broken_off": self.broken_off[1] if self.broken_off else None,
             "exit_code": int(self.exit_code),
         }  # fmt: skip
+
+
+Step = Callable[[Hub, Servers, Night, intake.Progress], None]
 
 
 def file_outcome(arrival: Arrival) -> dict[str, Any]:
@@ -129,47 +143,80 @@ def file_outcome(arrival: Arrival) -> dict[str, Any]:
 
 
 def run(home: Path, *, kind: str, business_date: date, now: datetime, progress: intake.Progress = lambda *_: None) -> Night:
-    """Run `kind` (intake, nightly, fortnightly or national) in a home; the run is written into its log and the catalogue."""
-    steps: dict[str, Callable[[Hub, Servers, Night, intake.Progress], None]] = {
+    """Run `kind` (intake, nightly, fortnightly or national) in a home.
+
+    The run is written into its log and the catalogue, and told to those who watch: the operations page and what goes with it.
+    """
+    steps: dict[str, Step] = {
         "intake": _intake,
         "nightly": _nightly,
         "fortnightly": _fortnightly,
         "national": _national,
     }
-    night = Night(kind, business_date)
-    with (
-        opened(home, what=f"run {kind} of {business_date}", business_date=business_date, now=now) as hub,
-        Servers(hub) as servers,
-    ):
-        log.start(home, business_date)
-        number = hub.catalogue.start_run(kind, business_date, now)
-        log.event("run begins", run=number, kind=kind, business_date=business_date)
-        try:
-            steps[kind](hub, servers, night, progress)
-            progress("delivering", 0, 0)
-            delivered = 0
-
-            def one(count: int) -> None:
-                nonlocal delivered
-                delivered += count
-                progress("delivering", delivered, 0)
-
-            with _apart(night, "deliveries"):
-                night.delivered, night.undelivered = servers.deliver(one)
-            servers.move_away()
-            servers.look_for_collected()
-            night.servers_down, night.servers_reached = servers.down, servers.reached
-            night.needs_a_person = needs_a_person(status(hub.catalogue, hub.settings, hub.partners, now))
-            _note(night)
-            hub.catalogue.end_run(number, now, int(night.exit_code), msgspec.json.encode(night.document))
-            log.event("run ends", run=number, exit_code=int(night.exit_code))
-        except BaseException as fault:
-            why = fault.message if isinstance(fault, CpisError) else place_of(fault)
-            log.event("run broken off", logging.ERROR, run=number, fault=why)
-            raise
-        finally:
-            log.stop()
+    night, stages = Night(kind, business_date), Stages()
+    try:
+        with (
+            opened(home, what=f"run {kind} of {business_date}", business_date=business_date, now=now, stages=stages) as hub,
+            Servers(hub) as servers,
+        ):
+            log.start(home, business_date)
+            try:
+                _run(hub, servers, night, steps[kind], progress)
+            finally:
+                log.stop()
+    except Exception as fault:
+        if not night.seconds:  # the home could not be opened; a run that was broken off has been told of
+            operations.not_begun(home, kind, business_date, now, fault)
+        raise
     return night
+
+
+def _run(hub: Hub, servers: Servers, night: Night, step: Step, progress: intake.Progress) -> None:
+    """The run in an open home, with all that is told of it, however it ends."""
+    number = hub.catalogue.start_run(night.kind, night.business_date, hub.now)
+    log.of_run(number)
+    log.event("run begins", kind=night.kind, business_date=night.business_date)
+    try:
+        night.warnings += operations.begun(hub, night.kind)
+        step(hub, servers, night, progress)
+        _send(hub, servers, night, progress)
+        with hub.stages("status"):
+            night.standing = status(hub.catalogue, hub.settings, hub.partners, hub.now)
+            night.needs_a_person = needs_a_person(night.standing)
+        _note(night)
+        night.seconds, night.stages = hub.stages.elapsed, hub.stages.seconds
+        hub.catalogue.end_run(number, hub.now, int(night.exit_code), msgspec.json.encode(night.document))
+        log.event("run ends", exit_code=int(night.exit_code), seconds=round(night.seconds, 3))
+    except BaseException as fault:
+        night.seconds, night.stages = hub.stages.elapsed, hub.stages.seconds
+        night.broken_off = exit_code_of(fault), fault.message if isinstance(fault, CpisError) else place_of(fault)
+        with suppress(CpisError):  # the disk that broke the run off may refuse this as well: then it has no end, as if killed
+            hub.catalogue.end_run(number, hub.now, int(night.exit_code), msgspec.json.encode(night.document))
+        log.event("run broken off", logging.ERROR, fault=night.broken_off[1], exit_code=int(night.exit_code))
+        raise
+    finally:
+        night.warnings += operations.ended(hub, night.kind, night.exit_code, night.standing)
+
+
+def _send(hub: Hub, servers: Servers, night: Night, progress: intake.Progress) -> None:
+    """Deliver what is due, move away what was taken, look what was collected."""
+    due = int(hub.catalogue.one("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL"))
+    progress("delivering", 0, due)
+    delivered = 0
+
+    def one(count: int) -> None:
+        nonlocal delivered
+        delivered += count
+        progress("delivering", delivered, due)
+
+    with _apart(hub, night, "deliveries"):
+        night.delivered, night.undelivered = servers.deliver(one)
+    with hub.stages("move away"):
+        progress("moving files away", 0, 0)
+        servers.move_away()
+        progress("looking for what was collected", 0, 0)
+        servers.look_for_collected()
+    night.servers_down, night.servers_reached = servers.down, servers.reached
 
 
 def _intake(hub: Hub, servers: Servers, night: Night, progress: intake.Progress) -> None:
@@ -178,31 +225,33 @@ def _intake(hub: Hub, servers: Servers, night: Night, progress: intake.Progress)
 
 def _nightly(hub: Hub, servers: Servers, night: Night, progress: intake.Progress) -> None:
     _intake(hub, servers, night, progress)
-    with _apart(night, "trace"):
+    with _apart(hub, night, "trace"):
         night.traces = demographics.run(hub, servers, progress)
-    with _apart(night, "access reports"):
+    with _apart(hub, night, "access reports"):
         hub.hold_to_the_ledger()
         night.reports = reports.run(hub, servers, progress)
-    with _apart(night, "monthly access reports"):
+    with _apart(hub, night, "monthly access reports"):
         hub.hold_to_the_ledger()
         night.monthly = monthly.run(hub, progress)
     _fortnightly(hub, servers, night, progress)
 
 
 def _fortnightly(hub: Hub, _: Servers, night: Night, progress: intake.Progress) -> None:
-    with _apart(night, "release"):
+    with _apart(hub, night, "release"):
         night.released = release.run(hub, progress)
 
 
 def _national(hub: Hub, _: Servers, night: Night, progress: intake.Progress) -> None:
-    night.national = national.run(hub, progress)
+    with hub.stages("national view"):
+        night.national = national.run(hub, progress)
 
 
 @contextmanager
-def _apart(night: Night, step: str) -> Iterator[None]:
+def _apart(hub: Hub, night: Night, step: str) -> Iterator[None]:
     """Keep what stops one step from stopping the night: it commits whole or not at all, and the next run makes it anew."""
     try:
-        yield
+        with hub.stages(step):
+            yield
     except (DiskFault, OSError):
         raise  # nothing else can be written either
     except CpisError as fault:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from cpis_batch.errors import ConfigFault, CpisError, KeyFault
 from cpis_batch.exchange.connect import open_mailbox
 from cpis_batch.intake.collect import inbound
 from cpis_batch.keystore import load_master_key
+from cpis_batch.operations import ping
 from cpis_batch.organisations import load as load_organisations
 from cpis_batch.partners import PartnerKind
 
@@ -26,11 +28,11 @@ _ROOM = 1024**3
 
 def configuration(home: Path, today: date) -> list[Finding]:
     """What is wrong with config.toml and the partners."""
-    found: list[Finding] = []
     try:
         settings, known = config.load(home), partners.load(home)
     except CpisError as fault:
         return [("ERROR", "configuration", fault)]
+    found: list[Finding] = list(_addresses(home, settings))
     if not settings.mailboxes:
         found.append(
             ("ERROR", "configuration", ConfigFault("No server is configured.", "Add a [mailboxes.NAME] table to config.toml."))
@@ -84,6 +86,7 @@ def everything(home: Path, today: date, now: datetime) -> list[Finding]:
         ("audit", lambda: _audit(home, settings)),
         ("disk", lambda: _disk(home)),
         ("catalogue", lambda: _clock(home, now)),
+        ("operations", lambda: _told(home, settings)),
     ]
     for about, look in looks:
         try:
@@ -118,6 +121,30 @@ def _audit(home: Path, settings: Settings) -> str | None:
 def _disk(home: Path) -> str | None:
     free = shutil.disk_usage(home).free
     return f"{free / _ROOM:.1f} GiB free" if free < _ROOM else None
+
+
+def _told(home: Path, settings: Settings) -> str | None:
+    """Whether runs could tell those who watch of themselves: a run goes on without, so it is no error."""
+    wanted = settings.operations
+    for path in (home / told for told in (wanted.page, wanted.metrics) if told):
+        above = next(folder for folder in path.parents if folder.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            return f"{path} cannot be written: {above} is no folder that this user can write in"
+    if wanted.metrics and not wanted.metrics.endswith(".prom"):
+        return f"the metrics in {wanted.metrics} would be passed over: a node exporter reads files named .prom"
+    return None
+
+
+def _addresses(home: Path, settings: Settings) -> Iterator[Finding]:
+    """What is wrong with the addresses of the dead-man's switch, none of which is quoted."""
+    wanted = settings.operations.ping
+    for name, reference in (("start", wanted.start), ("done", wanted.done), ("failed", wanted.failed)):
+        if reference is not None:
+            try:
+                if why := ping.unfit(config.secret(home, reference).decode("utf-8", "replace")):
+                    raise ConfigFault(f"The address of [operations.ping] {name} is not called: {why}.", "Correct the secret.")
+            except CpisError as fault:
+                yield ("ERROR", "operations", fault)
 
 
 def _clock(home: Path, now: datetime) -> None:

@@ -102,13 +102,14 @@ def replace(hub: Hub, *, by: str, reason: str, progress: Progress = lambda *_: N
     versions = tuple(one.version for one in done.las if one.version)
     number = hub.catalogue.start_run("rebuild", hub.business_date, hub.now)
     log.start(hub.home, hub.business_date)
+    log.of_run(number)
     try:
         if len(versions) == len(damaged):
             balances = tuple(line for one in done.las for line in one.balances)
             asked = Deed(Kind.COMMAND, {"command": "register rebuild --replace", "by": by, "reason": reason, "las": damaged})
             done.replaced = hub.commit("DECISION", versions=versions, balances=balances, deeds=(asked,))
         what: dict[str, Any] = {"las": damaged, "by": by, "reason": reason, "commit": done.replaced.id if done.replaced else None}
-        log.event("parts rebuilt from the archive", run=number, **what)
+        log.event("parts rebuilt from the archive", **what)
         hub.catalogue.end_run(number, hub.now, int(done.exit_code), msgspec.json.encode(what))
     finally:
         log.stop()

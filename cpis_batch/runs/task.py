@@ -92,3 +92,5 @@ class LaResult:
     changes: dict[Change, int] = field(default_factory=dict)
     fault: str | None = None  # why this LA's evening failed: nothing of the LA is changed, and the others go on
     fault_code: Exit = Exit.DONE
+    seconds: float = 0.0  # of the worker's time, with its share of what was done for several LAs together
+    answering: float = 0.0  # of these, for its answers

@@ -115,8 +115,11 @@ class Watched:
 @pytest.fixture
 def watched(tmp_path) -> Iterator[Watched]:
     """Three authorities, one of which leads to no CHIS unit here."""
+    hub = small_england(tmp_path / "hub", las=(HACKNEY, KENT, SCILLY))
+    path = hub.home / config.FILE_NAME
+    path.write_text(path.read_text().replace("[operations]\n", '[operations]\nmetrics = "operations/metrics.prom"\n'))
     with tempfile.TemporaryDirectory(prefix="cpis-test-") as temporary:
-        yield Watched(small_england(tmp_path / "hub", las=(HACKNEY, KENT, SCILLY)), tmp_path / "hub", Path(temporary))
+        yield Watched(hub, tmp_path / "hub", Path(temporary))
 
 
 def put(hub: Hub, la: str, sequence: int, rows: list[Row], *, by: str | None = None, kind: str = "FULL") -> None:
@@ -199,6 +202,8 @@ def test_f68_the_search_finds_what_it_looks_for_and_the_canaries_were_there(watc
     assert set().union(*map(sighted, answers)) == {"child id"}, (
         "an answer names rows by line and by the sender's own id, in every form"
     )
+    told = (hub.home / "operations" / "index.html").read_text() + (hub.home / "operations" / "metrics.prom").read_text()
+    assert HACKNEY in told, "page and metrics are among what is searched"
     (watched.temporary / "planted").write_bytes(b"\0 before" + GIVEN.encode("utf-16-le") + b"after")
     assert list(watched.sightings()) == [f"the file {watched.temporary.name}/planted"]
     assert all(sighted(b"\0 before" + form + b"after") for form in CANARIES)

@@ -80,7 +80,10 @@ def test_a_run_that_breaks_off_says_in_its_log_that_it_did_and_why(hub):
     last = log(hub)[-1]
     assert (last["event"], last["level"]) == ("run broken off", "ERROR")
     assert "No space left" in last["fault"]
-    assert hub.status()["last_run"]["ended_at"] is None
+    assert hub.status()["last_run"]["exit_code"] == 74
+    with hub.catalogue() as catalogue:
+        (kept,) = catalogue.runs(hub.now.date())
+    assert "No space left" in json.loads(kept.summary or "")["broken_off"]
 
 
 def test_a_step_that_is_stopped_is_in_the_log_and_the_run_ends(hub):

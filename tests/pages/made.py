@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from msgspec import structs
 
@@ -21,7 +23,8 @@ from cpis_batch.statistics.profiles import PUBLISHED
 from cpis_batch.statistics.release import Release
 from cpis_batch.vocabulary import FileOutcome, FileState
 from tests.access_builders import event, events, packaged
-from tests.builders import HACKNEY, plan, plans
+from tests.builders import HACKNEY, KENT, plan, plans
+from tests.hub import Hub, plan_row
 from tests.unit import test_access_report as access_report
 from tests.unit.test_acknowledge import answer
 
@@ -71,6 +74,19 @@ def _statistics() -> bytes:
     return page.to_page(Release(NOVEMBER, PUBLISHED, date(2026, 11, 30), 7, NOW, shown, names), areas, {})
 
 
+def _operations() -> bytes:
+    """After two nights of which something is amiss: a file is held, one is refused, an authority has sent nothing."""
+    with TemporaryDirectory() as folder:
+        hub = Hub.make(Path(folder))
+        hub.drop(HACKNEY, [plan_row(child) for child in range(1, 30)])
+        hub.run("nightly")
+        hub.next_night()
+        hub.drop(HACKNEY, [plan_row(1)])
+        hub.put(KENT, hub.name(KENT, 1), hub.sealed(b"none of ours", HACKNEY))
+        hub.run("nightly")
+        return (hub.home / "operations" / "index.html").read_bytes()
+
+
 PAGES: dict[str, Callable[[], bytes]] = {
     "answer": _answer,
     "answer-held": lambda: _answer(state=FileState.HELD, outcome=None, holds=("It would end 40 of 300 plans.",)),
@@ -80,6 +96,7 @@ PAGES: dict[str, Callable[[], bytes]] = {
     "access-month-quiet": lambda: _month(quiet=True),
     "chis-summary": lambda: summary.to_page(MANIFEST.read_bytes()),
     "statistics": _statistics,
+    "operations": _operations,
 }
 
 
