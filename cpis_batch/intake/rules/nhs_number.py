@@ -3,7 +3,7 @@
 from cpis_batch.intake.rules.rule import Rule, Scope
 from cpis_batch.vocabulary import Severity
 
-_AS_TEXT = "Format the column as text before the numbers are put in, or export without opening the file in Excel."
+_AS_TEXT = "Make the column text before numbers go in. Or export without opening the file in Excel."
 _LOOK_UP = "Look the number up again in the child's record or the Spine, and correct it in your case system."
 
 OLD_STYLE = "CPB-306"  # its rows have the outcome CPR04
@@ -13,7 +13,7 @@ _SCIENTIFIC = "[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+"
 # Read from the top: the first that fits names the cause. Code, predicate, cause, cure.
 _CLASSES = (
     ("CPB-302", f"regexp_full_match(nhs_number_text, '{_SCIENTIFIC}')",
-     "The NHS number is in scientific notation: Excel has rounded it, and its last digits are lost.", _AS_TEXT),
+     "The NHS number is in scientific notation. Excel has rounded it, and its last digits are lost.", _AS_TEXT),
     ("CPB-303", "regexp_matches(nhs_number_text, '^[=''\"]')",
      "The NHS number is wrapped as a spreadsheet formula or begins with an apostrophe or quote.",
      "Write the ten digits and nothing else."),

@@ -27,7 +27,7 @@ _TEXT = (
      "Export all of it in UTF-8, in one go. Do not paste parts together."),
     ("CPB-009", Unreadable.SEP_LINE, "The first line is a 'sep=' line, which only Excel understands.", "Leave that line out."),
     ("CPB-010", Unreadable.SEMICOLONS, "The columns are separated by semicolons.",
-     "Separate them by commas. In Excel: check that the list separator in the regional settings is a comma."),
+     "Separate them by commas. In Excel, set the list separator of your region to a comma."),
     ("CPB-011", Unreadable.TABS, "The columns are separated by tabs.",
      "Separate them by commas: save as CSV UTF-8, not as text."),
     ("CPB-012", Unreadable.OTHER_SEPARATOR, "The columns are not separated by commas.", "Separate them by commas."),

@@ -3,7 +3,7 @@
 from cpis_batch.intake.rules.rule import Rule, Scope
 from cpis_batch.vocabulary import Severity
 
-_LOST = "Export again and send the file as it was made: a spreadsheet cuts off at a row limit and leaves out what a filter hides."
+_LOST = "Export again and send the file as it was made. A spreadsheet cuts off at a row limit and leaves out what a filter hides."
 
 
 def _trailer(code: str, field: str, when: str, cause: str, cure: str, line: str = "trailer_line", detail: str = "NULL") -> Rule:
@@ -28,8 +28,8 @@ RULES = (
              "Write the sum of the NHS numbers modulo 10000000000, in digits; a spreadsheet must not round it."),
     # A line of unknown type may be a D record that the sender counted, or the second half of one.
     _trailer("CPB-157", "record_count", "declared_count NOT BETWEEN detail_lines AND detail_lines + other_lines",
-             "The file holds another number of D records than its trailer says, so rows were lost or added.", _LOST,
+             "The file holds another number of D records than its trailer says. Rows were lost or added.", _LOST,
              detail="'declared ' || declared_count || ', counted ' || detail_lines"),
     _trailer("CPB-158", "hash_total", "declared_hash <> counted_hash",
-             "The NHS numbers do not add up to the trailer's hash total: rows or numbers were changed after the export.", _LOST),
+             "The NHS numbers do not add up to the trailer's hash total. Rows or numbers were changed after the export.", _LOST),
 )  # fmt: skip
