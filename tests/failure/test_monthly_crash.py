@@ -20,7 +20,7 @@ from tests.hub import Hub, plan_row
 from tests.small_england import small_england
 
 PUBLISH = ("publish", "--month", "2026-11", "--reason", "monthly", "--by", "Lead")
-TRIED = 5
+TRIED = 3
 
 
 @pytest.fixture(scope="module")
