@@ -49,6 +49,15 @@ def test_the_table_has_every_event_and_no_other_and_the_schema_every_field():
     assert fields <= set(SCHEMA["properties"])
 
 
+def test_every_step_of_a_night_that_can_be_stopped_is_in_both_schemas():
+    steps = set(re.findall(r'_apart\(hub, night, "([a-z ]+)"\)', (ROOT / "cpis_batch" / "runs" / "nightly.py").read_text()))
+    assert len(steps) > 3
+    assert steps == set(SCHEMA["properties"]["step"]["enum"])
+    run = json.loads((ROOT / "specs" / "run" / "1.0" / "run.json-schema.json").read_text(encoding="utf-8"))
+    told = run["properties"]["stages"]["description"].partition("each stage: ")[2].partition(";")[0]
+    assert steps <= set(told.split(", "))
+
+
 @pytest.fixture
 def hub(tmp_path) -> Hub:
     """Nights of which something is amiss, retention, and a look at a person."""
