@@ -7,14 +7,16 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from cpis_batch import config
-from cpis_batch.errors import ConfigFault, KeyFault
+from cpis_batch.errors import ConfigFault, KeyFault, Locked, UsageFault
 from cpis_batch.operations import ping
+from cpis_batch.runs.lock import exclusive
 from tests.builders import HACKNEY
 from tests.commands import typed
 from tests.hub import Hub, plan_row
@@ -111,6 +113,15 @@ def test_a_night_that_fails_calls_the_other_address(hub, service):
     path.write_text(path.read_text().replace(f'path = "{hub.root}"', f'path = "{hub.root}/gone"'))
     assert hub.run("nightly").exit_code == 69
     assert service.told[1:] == [("start", b""), ("failed", b"69")]
+
+
+def test_f62_a_start_that_finds_another_run_at_work_or_is_asked_for_wrongly_is_no_failure(hub, service):
+    with exclusive(hub.home, "run nightly of a test"), pytest.raises(Locked):
+        hub.run("nightly")
+    with pytest.raises(UsageFault):
+        hub.run("nightly", day=hub.now.date() + timedelta(days=1))
+    assert service.told == []
+    assert list((hub.home / "logs").iterdir()) == []
 
 
 @pytest.mark.parametrize("answer", [404, 500, 302])
