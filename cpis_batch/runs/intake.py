@@ -22,12 +22,12 @@ from cpis_batch import partners
 from cpis_batch.catalogue.records import Arrival, ChangeCount, CommitHead, Hold, Waiting
 from cpis_batch.delivery import outbox
 from cpis_batch.demographics.rate import RATES
-from cpis_batch.engine import query
 from cpis_batch.envelope.certificates import inspect
 from cpis_batch.errors import ConfigFault, Exit, StateFault
 from cpis_batch.intake import findings, names
-from cpis_batch.intake.acknowledge import Match, Notice, Rated
+from cpis_batch.intake.acknowledge import Match, Notice
 from cpis_batch.intake.collect import Collected, Trouble, inbound
+from cpis_batch.intake.matches import matches
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.runs.exchange import Round, Servers
 from cpis_batch.runs.hub import Hub, worker_count, workers
@@ -51,7 +51,6 @@ class Intake:
 
 
 Progress = Callable[[str, int, int], None]  # stage, done, of
-TREND_WEEKS = 12  # of match rates that an answer shows
 _BATCHES = 3  # for each worker: to check one costs 40 ms beside its rows, and the last to end keeps one worker waiting
 
 
@@ -236,11 +235,11 @@ def _tasks(hub: Hub, files: list[Collected], decisions: dict[int, Hold]) -> list
     states = {version.la_code: version for version in hub.catalogue.las()}
     waits = hub.trace.keeps_waiting
     freed = {hold.partner for holds in open_holds.values() for hold in holds if hold.reason == "DEMOGRAPHICS" and not waits}
-    matches = _matches(hub)
+    matching = _matches(hub)
     due = {code for code, version in states.items() if version.next_age_out and version.next_age_out <= hub.business_date}
     decided = {hold.partner for hold in decisions.values()}
     return [
-        _task(hub, hub.partners[code], tuple(new.get(code, ())), open_holds.get(code, []), code in freed, matches.get(code))
+        _task(hub, hub.partners[code], tuple(new.get(code, ())), open_holds.get(code, []), code in freed, matching.get(code))
         for code in sorted(new.keys() | due | decided | freed)
         if code in hub.partners
     ]
@@ -256,20 +255,7 @@ def _matches(hub: Hub) -> dict[str, Match]:
         rates = hub.store.read(part) if part else RATES.empty_table()
     except StateFault:
         return {}
-    newest = query("SELECT * FROM rates QUALIFY counted_on = max(counted_on) OVER (PARTITION BY la_code)", {"rates": rates})
-    weekly = query(
-        """
-        SELECT la_code, counted_on, rate FROM rates WHERE rate IS NOT NULL AND counted_on BETWEEN $on - $days + 1 AND $on
-        QUALIFY counted_on = max(counted_on) OVER (PARTITION BY la_code, date_trunc('week', counted_on))
-        ORDER BY la_code, counted_on
-        """,
-        {"rates": rates},
-        {"on": hub.business_date, "days": TREND_WEEKS * 7},
-    )
-    trends: dict[str, list[Rated]] = {}
-    for row in weekly.to_pylist():
-        trends.setdefault(row["la_code"], []).append(Rated(row["counted_on"], row["rate"]))
-    return {row["la_code"]: msgspec.convert(row | {"trend": trends.get(row["la_code"], [])}, Match) for row in newest.to_pylist()}
+    return matches(rates, hub.business_date)
 
 
 def _task(hub: Hub, partner: Partner, new: tuple[Candidate, ...], holds: list[Hold], freed: bool, match: Match | None) -> LaTask:
