@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-_PACKAGES = ("duckdb", "pyarrow", "paramiko", "pysequoia", "cryptography", "pandas")
+_PACKAGES = ("duckdb", "pyarrow", "paramiko", "pysequoia", "cryptography", "numpy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,6 @@ from functools import lru_cache
 from math import ceil
 from typing import Any
 
-import msgspec
-
 from cpis_batch import partners
 from cpis_batch.catalogue.records import Arrival, ChangeCount, CommitHead, Hold, Waiting
 from cpis_batch.delivery import outbox
