@@ -9,15 +9,15 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import guards, month, night, papers, trace, trace_nights, validation
+from benchmarks import envelopes, fetch, guards, month, night, papers, trace, trace_nights, validation
 from benchmarks.page import Section, page
 from cpis_batch.sandbox.volumes import choose, volumes
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 WORK = Path(__file__).parent.parent / "bench-work"
-QUICK_LAS, QUICK_SCALE, QUICK_ROWS, QUICK_NIGHTS = 6, 0.1, 2_000, 3
+QUICK_LAS, QUICK_SCALE, QUICK_ROWS, QUICK_NIGHTS, QUICK_BYTES = 6, 0.1, 2_000, 3, 3_000_000
 OFTEN = 4  # rounds at least of what is a few percent of a night: less would tell the machine's mood
-STAGES = ("night", "guards", "validation", "papers", "trace", "trace-nights", "month")
+STAGES = ("night", "guards", "fetch", "envelopes", "validation", "papers", "trace", "trace-nights", "month")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -41,6 +41,12 @@ def main(arguments: list[str] | None = None) -> None:
             sections.append(night.section(night.run(WORK / "night", las=las, scale=scale, rounds=rounds, told=told)))
         if "guards" in stages:
             sections.append(guards.section(guards.run(WORK / "guards", las=las, scale=scale, rounds=often, told=told)))
+        if "fetch" in stages:
+            quick = {"files": QUICK_LAS, "large_bytes": QUICK_BYTES} if given.quick else {}
+            sections.append(fetch.section(fetch.run(WORK / "fetch", rounds=rounds, told=told, **quick)))
+        if "envelopes" in stages:
+            raced = envelopes.run(WORK / "envelopes", las=las, scale=scale, rounds=rounds, told=told)
+            sections.append(envelopes.section(raced))
         if "validation" in stages:
             told(f"Validating {QUICK_ROWS if given.quick else validation.ROWS:,} rows...")
             judged = validation.measure(QUICK_ROWS, repeats=1) if given.quick else validation.measure()

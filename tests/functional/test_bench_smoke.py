@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks import guards, month, night, trace_nights
+import socket
+import threading
+import time
+
+from benchmarks import distance, envelopes, fetch, guards, month, night, trace_nights
 from benchmarks.page import page
 from cpis_batch.sandbox.volumes import choose
 
@@ -46,3 +50,39 @@ def test_the_benchmark_of_the_guards_comes_to_one_register_with_them_and_without
         assert compared.digests[name, guards.WITHOUT] == {digest}
         assert len(compared.shares(name)) == 1
     assert f"| {guards.NIGHTS[0]}" in page([guards.section(compared)], load=0.0)
+
+
+def test_the_benchmark_of_fetching_has_all_bring_the_same_bytes(tmp_path):
+    race = fetch.run(tmp_path / "work", rounds=1, files=3, large_bytes=300_000, told=lambda _: None)
+    assert (race.files, race.large_bytes) == (3, 300_000)
+    assert {who for *_, who in race.costs} >= {fetch.OURS, fetch.SFTP}
+    text = page([fetch.section(race)], load=0.0)
+    assert all(f"| {what}" in text and where in text for what in (fetch.SMALL, fetch.LARGE) for where in (fetch.NEAR, fetch.FAR))
+
+
+def test_a_server_behind_the_delay_answers_late_and_whole(tmp_path):
+    given = bytes(range(256)) * 4096
+    with socket.create_server(("127.0.0.1", 0)) as echo, distance.away(echo.getsockname()[1], 40.0) as port:
+        answering = threading.Thread(target=_echo, args=(echo,))
+        answering.start()
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            began = time.monotonic()
+            client.sendall(given)
+            client.shutdown(socket.SHUT_WR)
+            with client.makefile("rb") as stream:
+                assert stream.read() == given
+            assert time.monotonic() - began >= 0.04
+        answering.join()
+
+
+def _echo(server: socket.socket) -> None:
+    came, _ = server.accept()
+    with came, came.makefile("rb") as stream:
+        came.sendall(stream.read())
+
+
+def test_the_benchmark_of_the_envelope_opens_and_seals_every_message(tmp_path):
+    race = envelopes.run(tmp_path / "work", las=choose(3), scale=0.1, rounds=1, told=lambda _: None)
+    assert race.messages == 3
+    assert race.plain_bytes > 10_000
+    assert f"| {envelopes.OPENING}" in page([envelopes.section(race)], load=0.0)
