@@ -12,6 +12,7 @@ from base64 import b64encode
 from datetime import date, datetime
 from functools import cache
 from hashlib import sha256
+from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -45,8 +46,14 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def style() -> str:
+    """The style sheet that every page carries."""
+    return files("cpis_batch").joinpath("templates", _STYLE).read_text("utf-8")
+
+
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What templates are made pages with. They extend base.html, and may bring a style and a policy of their own."""
     made = Environment(
         loader=PackageLoader("cpis_batch", "templates"),
         autoescape=True,
@@ -56,16 +63,17 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     made.filters.update(london=london, day=day, number=number)
-    loaded = made.loader
-    assert loaded is not None
-    style = loaded.get_source(made, _STYLE)[0]
-    digest = b64encode(sha256(style.encode()).digest()).decode()
     # The style is ours and is not escaped: the browser takes its digest over the very characters.
     made.globals.update(
-        style=Markup(style),  # noqa: S704
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        style=Markup(style()),  # noqa: S704
+        policy=f"default-src 'none'; style-src {digest(style())}; base-uri 'none'; form-action 'none'",
     )
     return made
+
+
+def digest(text: str) -> str:
+    """What a policy names an inline style or script by."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
 def page(template: str, **values: object) -> bytes:
@@ -73,4 +81,4 @@ def page(template: str, **values: object) -> bytes:
 
     A value that the template wants and is not given is an error, never an empty place.
     """
-    return _environment().get_template(template).render(values).encode()
+    return environment().get_template(template).render(values).encode()

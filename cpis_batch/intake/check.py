@@ -23,7 +23,7 @@ from cpis_batch.intake import faults, file_facts
 from cpis_batch.intake.faults import FAULTS, CheckContext
 from cpis_batch.intake.file_facts import Header
 from cpis_batch.intake.lines import Refused
-from cpis_batch.intake.read import Reading
+from cpis_batch.intake.read import FORMAT, Reading
 from cpis_batch.intake.records import Records
 from cpis_batch.intake.rules import ACROSS_RULES, BY_CODE, ROW_RULES, across, columns, nhs_number
 from cpis_batch.register.schema import ACCEPTED
@@ -49,7 +49,7 @@ REJECTED = pa.schema(
     ]
 )
 # Which outcome tells, where several refuse a file: first who sent it, then whether we can read what they send.
-_GRAVEST = (FileOutcome.NONE_LOADED, FileOutcome.VERSION_NOT_SUPPORTED, FileOutcome.UNREADABLE)
+GRAVEST = (FileOutcome.NONE_LOADED, FileOutcome.VERSION_NOT_SUPPORTED, FileOutcome.UNREADABLE)
 
 
 _SLICE, _THREADS = 500_000, 2  # planning the queries anew for a slice costs as much as 40,000 rows
@@ -188,7 +188,7 @@ def _each_alone(read_rows: pa.Table, context: CheckContext) -> tuple[pa.Table, p
 def _is_for_us(facts: Mapping[str, Any], context: CheckContext) -> bool:
     """Whether the header names our format, in a version that we read, this sender and this environment."""
     return (
-        facts["format"] == "CPIS-LA-EXTRACT"
+        facts["format"] == FORMAT
         and facts["version"] in context.supported_versions
         and facts["la_code"] == context.la_code
         and facts["environment"] == context.environment
@@ -201,7 +201,7 @@ def _refused_as(found: pa.Table) -> FileOutcome | None:
         for fault in found.select(["code", "severity"]).to_pylist()
         if fault["severity"] == Severity.ERROR
     }
-    return next((outcome for outcome in _GRAVEST if outcome in outcomes), None)
+    return next((outcome for outcome in GRAVEST if outcome in outcomes), None)
 
 
 def _told(found: pa.Table, refused_as: FileOutcome | None) -> pa.Table:

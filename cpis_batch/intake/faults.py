@@ -61,20 +61,24 @@ def of_files(facts: Sequence[Mapping[str, Any]], contexts: Sequence[CheckContext
     if not broken:
         return found
     table = table.append_column("place", pa.array(range(len(facts)), pa.int32()))
-    told = ", ".join(
-        f"CASE WHEN {_of_file(rule)} THEN {{code: '{rule.code}', line: {rule.line}, detail: {rule.detail}}} END"
-        for rule in broken
-    )
-    sql = f"""
-        SELECT place, CAST(fault.line AS INTEGER) AS line, NULL::VARCHAR AS child_id, field, code, severity,
-            fault.detail AS detail
-        FROM (SELECT place, unnest([{told}]) AS fault FROM file) JOIN rules ON code = fault.code ORDER BY place, code
-    """
+    sql = sql_of_files(broken)
     all_of_them = query(sql, {"file": table, "rules": _legend(broken)}, _named_in(sql, contexts[0]))
     for place in all_of_them["place"].unique().to_pylist():
         mine = all_of_them.filter(pc.equal(all_of_them["place"], place))
         found[place] = mine.select(FAULTS.names).cast(FAULTS)
     return found
+
+
+def sql_of_files(rules: Sequence[Rule]) -> str:
+    """What finds in `file`, a row a file, which of `rules` are broken, with `rules` to tell their field and severity."""
+    told = ", ".join(
+        f"CASE WHEN {_of_file(rule)} THEN {{code: '{rule.code}', line: {rule.line}, detail: {rule.detail}}} END" for rule in rules
+    )
+    return f"""
+        SELECT place, CAST(fault.line AS INTEGER) AS line, NULL::VARCHAR AS child_id, field, code, severity,
+            fault.detail AS detail
+        FROM (SELECT place, unnest([{told}]) AS fault FROM file) JOIN rules ON code = fault.code ORDER BY place, code
+    """
 
 
 def _of_file(rule: Rule) -> str:
@@ -93,17 +97,26 @@ def of_rows(rules: Sequence[Rule], rows: pa.Table, context: CheckContext, source
         if given and not pc.any(rows[given]).as_py():
             continue
         group = [rule for rule in rules if rule.given == given]
-        broken = ", ".join(f"CASE WHEN {rule.when} THEN '{rule.code}' END" for rule in group)
-        suspect = given or " OR ".join(f"({rule.when})" for rule in group)
-        whether = f"SELECT 1 FROM ({source}) WHERE {suspect} LIMIT 1"
+        whether = f"SELECT 1 FROM ({source}) WHERE {_suspect(group)} LIMIT 1"
         if not given and not values(whether, {"rows": rows}, _named_in(whether, context)):
             continue  # many files: planned in half the time of what finds the rules
-        sql = f"""
-            SELECT line, child_id, field, code, severity, NULL::VARCHAR AS detail
-            FROM (SELECT line, child_id, unnest([{broken}]) AS broken FROM ({source}) WHERE {suspect}) JOIN rules ON code = broken
-        """
+        sql = sql_of_rows(group, source)
         found.append(query(sql, {"rows": rows, "rules": _legend(group)}, _named_in(sql, context)).cast(FAULTS))
     return pa.concat_tables(found)
+
+
+def sql_of_rows(group: Sequence[Rule], source: str = "FROM rows") -> str:
+    """What finds the faults of `rows` by rules that share what they are given, with `rules` to tell their field and severity."""
+    broken = ", ".join(f"CASE WHEN {rule.when} THEN '{rule.code}' END" for rule in group)
+    return f"""
+        SELECT line, child_id, field, code, severity, NULL::VARCHAR AS detail
+        FROM (SELECT line, child_id, unnest([{broken}]) AS broken FROM ({source}) WHERE {_suspect(group)})
+        JOIN rules ON code = broken
+    """
+
+
+def _suspect(group: Sequence[Rule]) -> str:
+    return group[0].given or " OR ".join(f"({rule.when})" for rule in group)
 
 
 def _named_in(sql: str, context: CheckContext) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def facts(reading: Reading) -> dict[str, Any]:
     Beside the names in `_INTEGERS` and the fields of the header and the trailer as text: `unreadable` (lines.Unreadable),
     `heading_fits`, `header_damage`, `trailer_damage` (records.Damage) and `extracted_instant` (datetime, UTC).
     """
-    found: dict[str, Any] = dict.fromkeys(_SCHEMA.names)
+    found: dict[str, Any] = dict.fromkeys(SCHEMA.names)
     if isinstance(reading, Refused):
         return found | {"unreadable": reading.why, "unreadable_line": reading.line, "unreadable_byte": reading.byte}
     found |= {
@@ -63,7 +63,7 @@ def facts(reading: Reading) -> dict[str, Any]:
 
 def as_table(found: Sequence[Mapping[str, Any]]) -> pa.Table:
     """The facts of files as a table of a row a file, for the rules; each with `folder_la_code`, by whose folder it came."""
-    return pa.Table.from_pylist(found, schema=_SCHEMA.append(pa.field("folder_la_code", pa.string())))
+    return pa.Table.from_pylist(found, schema=SCHEMA.append(pa.field("folder_la_code", pa.string())))
 
 
 def header_of(found: dict[str, Any]) -> Header | None:
@@ -113,7 +113,7 @@ def _instant(text: str | None) -> datetime | None:
         return None
 
 
-_SCHEMA = pa.schema(
+SCHEMA = pa.schema(
     [
         *((name, pa.int64()) for name in _INTEGERS),
         *((name, pa.string()) for name in (*form().header.names[1:], *form().trailer.names[1:])),

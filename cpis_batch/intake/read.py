@@ -9,6 +9,7 @@ from cpis_batch.intake.records import Form, Records, read_records
 from cpis_batch.spec import table_schema
 
 NAME, VERSION = "la-extract", "1.0"
+FORMAT = "CPIS-LA-EXTRACT"  # as its header names it
 LINE_BYTES = 4096  # what config.Limits has by default; a record of the longest names seen is under 200
 
 Reading: TypeAlias = Records | Refused  # taken apart, or the one reason why it cannot be

@@ -183,7 +183,8 @@ def _those(text: pa.StringArray, wanted: npt.NDArray[np.bool_]) -> pa.StringArra
 
 
 def _unpadded(text: pa.StringArray, width: int) -> pa.StringArray:
-    return pc.replace_substring_regex(text, rf"({_of_width('D', width)}){_PADDING}{_END}", "\\1\n")
+    fields = rf"{_FIELD}(?:,{_FIELD}){{{width - 1}}}"  # the type may have a space after it
+    return pc.replace_substring_regex(text, rf"^({fields}){_PADDING}{_END}", "\\1\n")
 
 
 def _single(

@@ -17,7 +17,7 @@ def in_base():
 
     def render(main: str, **values: object) -> str:
         source = '{% extends "base.html" %}{% block title %}T{% endblock %}{% block main %}' + main + "{% endblock %}"
-        return pages._environment().from_string(source).render(values)
+        return pages.environment().from_string(source).render(values)
 
     return render
 
@@ -62,7 +62,7 @@ def _luminance(colour: str) -> float:
 
 
 def test_text_stands_out_from_its_ground_as_wcag_aa_asks():
-    style = str(pages._environment().globals["style"])
+    style = str(pages.environment().globals["style"])
     screen = style.split("@media print", maxsplit=1)[0]
     for rule in re.findall(r"\{([^{}]*)\}", screen):
         text = re.search(r"(?<![-\w])color: #(\w+)", rule)

@@ -63,6 +63,12 @@ def test_commas_that_pad_a_record_are_passed_over_on_every_record(padding):
     assert records(padded).rows.equals(records(plain).rows)
 
 
+def test_a_record_with_a_space_after_its_type_is_one_padded_or_not():
+    lines = [h(), d(1).replace("D,", "D ,"), d(2).replace("D,", "D ,") + ",,", d(3)]
+    verdict = judged("\n".join([*lines, f"T,3,{sum(int(nhs(n)) for n in (1, 2, 3)) % 10**10}"]).encode())
+    assert (codes(verdict), verdict.accepted["nhs_number"].to_pylist()) == ([], [nhs(1), nhs(2), nhs(3)])
+
+
 def test_records_padded_to_different_widths_are_fine():
     lines = [
         h() + ",",

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from cpis_batch.intake.rules.rule import Rule, Scope
 from cpis_batch.vocabulary import Severity
 
-_COLUMNS = ("file", "line", "child_id", "nhs_number", "plan_type", "start_date", "end_date", "delete_date", "date_of_birth")
+# Of a row that would load by itself: what it is compared by.
+COLUMNS = ("file", "line", "child_id", "nhs_number", "plan_type", "start_date", "end_date", "delete_date", "date_of_birth")
 
 # From `rows`, those of persons with more than one in a file, to what the rules below speak of.
 COMPARED = """
@@ -45,7 +46,7 @@ def crowded(sound: pa.Table) -> pa.Table:
     persons = sound["file"].to_numpy() * 10**10 + sound["nhs_value"].to_numpy()
     ordered = np.sort(persons)
     several = ordered[1:][ordered[1:] == ordered[:-1]]
-    return sound.select(_COLUMNS).filter(pc.is_in(pa.array(persons), pa.array(several)))
+    return sound.select(COLUMNS).filter(pc.is_in(pa.array(persons), pa.array(several)))
 
 
 def _rule(code: str, severity: Severity, fields: tuple[str, ...], when: str, cause: str, cure: str) -> Rule:
