@@ -134,8 +134,8 @@ class Operations(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """TLS files (PEM; relative to the home, or absolute) with which a run speaks to a Dask scheduler: the authority that all of the
-    cluster is certified by, and the run's own certificate and key. Workers forget keys `lease_seconds` after a run fell silent.
+    """TLS files (PEM; relative to the home, or absolute) with which a run speaks to a Dask scheduler: who certifies all of
+    the cluster, and the run's own certificate and key. Workers forget keys `lease_seconds` after a run fell silent.
     """
 
     ca: str | None = None

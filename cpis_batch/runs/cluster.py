@@ -108,7 +108,7 @@ class Cluster:
             )
         if said.nonce != nonce:
             raise ConfigFault(
-                f"The worker {worker} does not see this home, or may not write into it: {self.home} is another folder there, or none.",
+                f"The worker {worker} does not see this home, or may not write into it: {self.home}.",
                 "Mount the one folder at the same path on all machines, for the same user.",
             )
         if not (self.home / cluster_worker.answer_name(nonce, said.public)).is_file():

@@ -1,6 +1,6 @@
 """What a run has the workers of a cluster do: show that they are fit, take keys, work, and forget.
 
-A worker holds the keys of one run at a time, in memory; gpg's home for them is made on this machine, in a memory file system where
+A worker holds the keys of one run at a time, in memory; gpg's home for them is made on its machine, in a memory file system if
 there is one. It forgets them when the run says so, and by itself when the run has not been heard of for the time of its lease.
 Everything that Dask itself gets to see of a task or its result is sealed, so that Dask can write none of it to a disk or a log.
 """

@@ -15,8 +15,6 @@ from functools import lru_cache
 from math import ceil
 from typing import Any
 
-import msgspec
-
 from cpis_batch import partners
 from cpis_batch.catalogue.records import Arrival, ChangeCount, CommitHead, Hold, Waiting
 from cpis_batch.delivery import outbox
@@ -167,7 +165,7 @@ def _evenings(hub: Hub, files: list[Collected], decisions: dict[int, Hold], prog
 
 
 def _apart(hub: Hub, task: LaTask) -> LaResult:
-    """One LA in a process of its own, after a worker was killed and took its pool with it, or workers of a cluster were: now it shows whose task kills."""
+    """One LA in a process of its own here, after a worker was killed with others' tasks: now it shows whose task kills."""
     with workers(hub, 1, apart=True) as executor:
         try:
             return executor.submit(work, [task]).result()[0]
