@@ -28,7 +28,7 @@ from cpis_batch.cluster.letters import Channel, letter_to
 from cpis_batch.cluster.likeness import differences, likeness
 from cpis_batch.config import Settings
 from cpis_batch.errors import Bug, ClusterUnreachable, ConfigFault, Locked, place_of
-from cpis_batch.runs import cluster_worker, log
+from cpis_batch.runs import cluster_worker
 from cpis_batch.runs.cluster_worker import Given, Introduction, Stranger
 from cpis_batch.runs.task import Keys, Rehearsed
 
@@ -185,8 +185,7 @@ def connected(address: str, settings: Settings, home: Path) -> Iterator[Cluster]
         try:
             cluster = Cluster(client, home, tls is not None, settings.cluster.lease_seconds, threading.Event())
             _hold_to_settings(client)
-            fit = cluster.introductions()
-            log.event("cluster", scheduler=address, workers=len(fit))
+            cluster.introductions()
             yield cluster
         finally:
             with suppress(*_LOST):

@@ -298,12 +298,12 @@ def worker_count(hub: Hub) -> int:
 
 
 @contextmanager
-def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = False) -> Iterator[Executor]:
+def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = False, opens: bool = True) -> Iterator[Executor]:
     """An executor whose workers hold the keys: processes (forkserver) where there is work for them, else this process.
 
     `since` is the day of the oldest message that they are to open; without it, the business date. `apart` asks for processes here
     however little there is to do, and with a cluster too: what may kill its process is not to kill this one. Workers of a cluster
-    have the keys for as long as the block lasts.
+    have the keys for as long as the block lasts. Where nothing is to be opened (`opens`), they get no key that can.
     """
     common = Rehearsed(
         home=hub.home,
@@ -318,12 +318,13 @@ def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = Fa
     )
     current = hub.hub_keys.current(hub.business_date)
     keys = Keys(master=hub.master.key, signer=current.secret, current_hub=current.fingerprint, gpg_home=Path())
+    gpg_keys = _accepted(hub, since) if opens else []
     little = tasks <= _FEW
     if hub.cluster and not little and not apart:
-        with hub.cluster.session(common, keys, _accepted(hub, since)) as executor:
+        with hub.cluster.session(common, keys, gpg_keys) as executor:
             yield executor
         return
-    with gpg_home(hub, since) as opener:
+    with GpgHome(gpg_keys) as opener:
         keys = dataclasses.replace(keys, gpg_home=opener.path)
         count = min(worker_count(hub), tasks)
         if not apart and (little or count == 1):

@@ -73,7 +73,12 @@ class Node:
         self.log, self._ready, self._found = log, re.compile(ready), Event()
         self.said = ""
         self.process = subprocess.Popen(
-            [str(_PROGRAM), *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            [str(_PROGRAM), *words],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -125,7 +130,12 @@ class DaskCluster:
         return self.folder / "tls"
 
     def start(
-        self, count: int = 1, *, environment: Mapping[str, str] | None = None, settings: str | None = None, preload: Path | None = None
+        self,
+        count: int = 1,
+        *,
+        environment: Mapping[str, str] | None = None,
+        settings: str | None = None,
+        preload: Path | None = None,
     ) -> list[Node]:
         """More workers, when they are registered."""
         started = []
@@ -140,9 +150,7 @@ class DaskCluster:
             node.wait()
         return started
 
-    def _node(
-        self, name: str, words: list[str], environment: Mapping[str, str], ready: str, settings: str | None = None
-    ) -> Node:
+    def _node(self, name: str, words: list[str], environment: Mapping[str, str], ready: str, settings: str | None = None) -> Node:
         folder = self.folder / name
         (folder / "dask").mkdir(parents=True)
         (folder / "dask" / "cpis.yaml").write_text(settings or self.settings)
