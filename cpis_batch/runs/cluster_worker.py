@@ -155,6 +155,7 @@ class _Safe:
             worker.end_worker()
             held.opener.__exit__(None, None, None)
             os.umask(held.umask)
+            self._changed.notify_all()
 
 
 _safe: _Safe | None = None

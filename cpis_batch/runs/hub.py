@@ -303,7 +303,7 @@ def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = Fa
 
     `since` is the day of the oldest message that they are to open; without it, the business date. `apart` asks for processes here
     however little there is to do, and with a cluster too: what may kill its process is not to kill this one. Workers of a cluster
-    have the keys for as long as the block lasts. Where nothing is to be opened (`opens`), they get no key that can.
+    have the keys for as long as the block lasts. Where nothing is to be opened (`opens`), they get none of the keys for that.
     """
     common = Rehearsed(
         home=hub.home,

@@ -75,6 +75,7 @@ class Node:
         self.process = subprocess.Popen(
             [str(_PROGRAM), *words],
             env=environment,
+            cwd=log.parent,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
