@@ -89,7 +89,7 @@ class Cluster:
         if isinstance(said, Exception):
             raise ConfigFault(
                 f"The worker {worker} cannot work for this run: {place_of(said)}.",
-                f"Install cpis-batch with its extra `cluster` there, the same version as here ({likeness()['cpis-batch']}).",
+                f"Install cpis-batch[cluster] there, the same version as here ({likeness()['cpis-batch']}).",
             ) from None
         if not addresses.fit(worker, encrypted=self.encrypted):
             raise ConfigFault(

@@ -198,7 +198,7 @@ def _cluster(address: str | None, settings: Settings, home: Path) -> Iterator[Cl
     try:
         from cpis_batch.runs.cluster import connected
     except ModuleNotFoundError:
-        raise ConfigFault("Dask is not installed here.", "Install cpis-batch with its extra: cpis-batch[cluster]") from None
+        raise ConfigFault("Dask is not installed here.", "Install cpis-batch[cluster].") from None
     with connected(address, settings, home) as found:
         yield found
 
