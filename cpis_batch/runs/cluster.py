@@ -201,7 +201,7 @@ def _hold_to_settings(client: Any) -> None:
     except Exception as fault:  # noqa: BLE001 - whatever the scheduler could not import
         raise ConfigFault(
             f"The scheduler cannot work for this run: {place_of(fault)}.",
-            "Install cpis-batch with its extra `cluster` there, too.",
+            "Install cpis-batch[cluster] there, too.",
         ) from None
     wrong = [
         name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import guards, month, night, trace_nights
+from benchmarks import cluster, guards, month, night, trace_nights
 from benchmarks.page import page
 from cpis_batch.sandbox.volumes import choose
 
@@ -46,3 +46,10 @@ def test_the_benchmark_of_the_guards_comes_to_one_register_with_them_and_without
         assert compared.digests[name, guards.WITHOUT] == {digest}
         assert len(compared.shares(name)) == 1
     assert f"| {guards.NIGHTS[0]}" in page([guards.section(compared)], load=0.0)
+
+
+def test_the_benchmark_of_the_cluster_comes_to_one_register_whoever_works(tmp_path):
+    scaling = cluster.run(tmp_path / "work", las=choose(4), scale=0.1, rounds=1, told=lambda _: None)
+    assert len(scaling.digests) == 1
+    assert len(scaling.seconds) == 1 + len(cluster.WORKERS)
+    assert f"| {cluster.LOCAL}" in page([cluster.section(scaling)], load=0.0)
