@@ -68,7 +68,7 @@ def _built(folder: Path, month: Month, las: Sequence[str], scale: float, told: C
     england = make_england(seed=SEED, on=BEGINS, scale=scale, las=las)
     for number in range(1, month.nights + 1):
         now = at_night(england.on)
-        senders.put_down(_drops(england, number, now - timedelta(hours=3)))
+        senders.put_down(drops(england, number, now - timedelta(hours=3)))
         night = nightly.run(home, kind="intake", business_date=england.on, now=now)
         document = night.document
         amiss = ("failed", "stopped", "waiting", "holds", "partners_in_trouble", "servers_down", "undelivered", "needs_a_person")
@@ -83,7 +83,7 @@ def _built(folder: Path, month: Month, las: Sequence[str], scale: float, told: C
     return home, now
 
 
-def _drops(england: England, sequence: int, made_at: datetime) -> Iterator[Drop]:
+def drops(england: England, sequence: int, made_at: datetime) -> Iterator[Drop]:
     """Every authority's full extract of one evening."""
     for code, plans in england.by_la().items():
         header = Header(la_code=code, kind=ExtractKind.FULL, sequence=sequence, extracted_at=made_at)

@@ -133,6 +133,18 @@ class Operations(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ping: Ping = Ping()
 
 
+class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """TLS files (PEM; relative to the home, or absolute) with which a run speaks to a Dask scheduler: who certifies all of
+    the cluster, and the run's own certificate and key. Workers forget keys `lease_seconds` after a run fell silent.
+    """
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    connect_seconds: Annotated[float, msgspec.Meta(gt=0)] = 15.0
+    lease_seconds: Annotated[float, msgspec.Meta(ge=1)] = 120.0
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All of `config.toml`."""
 
@@ -147,6 +159,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     retention: Retention = Retention()
     warnings: Warnings = Warnings()
     operations: Operations = Operations()
+    cluster: Cluster = Cluster()
 
 
 _T = TypeVar("_T")

@@ -82,6 +82,12 @@ class PartnerRefused(Deterministic):
     exit_code = Exit.UNREACHABLE
 
 
+class ClusterUnreachable(Transient):
+    """The scheduler of a cluster does not answer, has no workers, or was lost in the middle. Nothing of the step is committed."""
+
+    exit_code = Exit.UNREACHABLE
+
+
 class HostKeyFault(Deterministic):
     """A server shows another host key than the pinned one."""
 

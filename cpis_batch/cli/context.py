@@ -44,6 +44,14 @@ class Context:
             click.echo(human)
 
 
+cluster_option = click.option(
+    "--cluster",
+    metavar="tls://HOST:PORT",
+    envvar="CPIS_CLUSTER",
+    help="Work on the workers of this Dask scheduler (or CPIS_CLUSTER); the home must be a folder that all of them see.",
+)
+
+
 def typed_password() -> str:
     """A password, typed unseen at a terminal, or the first line of standard input where there is none."""
     if sys.stdin.isatty():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cpis_batch.cli import national
-from cpis_batch.cli.context import Context, Day, Instant, table
+from cpis_batch.cli.context import Context, Day, Instant, cluster_option, table
 from cpis_batch.cli.progress import bar
 from cpis_batch.errors import Exit, UsageFault
 
@@ -187,6 +187,7 @@ def _words_verified(found: Verified) -> str:
 @click.option("--reason", help="Why parts are replaced: kept with the run.")
 @click.option("--by", help="Who replaces them: kept with the run. Default: the login name.")
 @click.option("--dry-run", is_flag=True, help="Say what would be replayed; open nothing.")
+@cluster_option
 @_json
 @click.pass_obj
 def rebuild(
@@ -198,6 +199,7 @@ def rebuild(
     reason: str | None,
     by: str | None,
     dry_run: bool,
+    cluster: str | None,
     as_json: bool,
 ) -> None:
     """Replay the archive and compare it with every commit. With --replace, write damaged parts anew if they come out the same.
@@ -223,7 +225,10 @@ def rebuild(
         if not yes:
             click.confirm("Write damaged parts anew from the archive?", abort=True, err=True)
     what = f"register rebuild{' --replace' if replace else ''}"
-    with hub.opened(context.home, what=what, business_date=context.today, now=context.now) as opened, bar() as progress:
+    with (
+        hub.opened(context.home, what=what, business_date=context.today, now=context.now, cluster=cluster) as opened,
+        bar() as progress,
+    ):
         if replace:
             done = runs.replace(opened, by=use.by, reason=use.reason, progress=progress)
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cpis_batch.cli.context import Context, table
+from cpis_batch.cli.context import Context, cluster_option, table
 from cpis_batch.cli.progress import bar, warn
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def _words_planned(planned: Plan) -> str:
     "--unproven", is_flag=True, help="Erase though the archive of the authorities named does not bear out the register."
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be erased; change nothing.")
+@cluster_option
 @_json
 @click.pass_obj
 def apply(
@@ -85,6 +86,7 @@ def apply(
     beyond_brake: bool,
     unproven: bool,
     dry_run: bool,
+    cluster: str | None,
     as_json: bool,
 ) -> None:
     """Erase what the plan names, if it is still the plan. Nothing of it comes back, but out of a backup.
@@ -104,7 +106,10 @@ def apply(
     if dry_run:
         done = erasure.rehearse(context.home, asked, context.today)
     else:
-        with opened(context.home, what="retention apply", business_date=context.today, now=context.now) as hub, bar() as progress:
+        with (
+            opened(context.home, what="retention apply", business_date=context.today, now=context.now, cluster=cluster) as hub,
+            bar() as progress,
+        ):
             done = erasure.apply(hub, asked, use, progress)
             warn(operations.publish(hub))
     context.emit(_words_applied(done), done.document)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cpis_batch.cli.context import Context, Day
+from cpis_batch.cli.context import Context, Day, cluster_option
 from cpis_batch.cli.progress import bar, warn
 
 if TYPE_CHECKING:
@@ -27,26 +27,29 @@ def _options(function: click.decorators.FC) -> click.decorators.FC:
 
 @run.command()
 @_options
+@cluster_option
 @click.pass_obj
-def intake(context: Context, business_date: date | None, dry_run: bool, as_json: bool) -> None:
+def intake(context: Context, business_date: date | None, dry_run: bool, as_json: bool, cluster: str | None) -> None:
     """Collect, check, merge and answer the local authorities' files, as often as you like."""
-    _run(context, "intake", business_date, dry_run=dry_run, as_json=as_json)
+    _run(context, "intake", business_date, dry_run=dry_run, as_json=as_json, cluster=cluster)
 
 
 @run.command()
 @_options
+@cluster_option
 @click.pass_obj
-def nightly(context: Context, business_date: date | None, dry_run: bool, as_json: bool) -> None:
+def nightly(context: Context, business_date: date | None, dry_run: bool, as_json: bool, cluster: str | None) -> None:
     """The whole night: intake, trace, access reports, and whatever release to the CHIS units is due."""
-    _run(context, "nightly", business_date, dry_run=dry_run, as_json=as_json)
+    _run(context, "nightly", business_date, dry_run=dry_run, as_json=as_json, cluster=cluster)
 
 
 @run.command()
 @_options
+@cluster_option
 @click.pass_obj
-def fortnightly(context: Context, business_date: date | None, dry_run: bool, as_json: bool) -> None:
+def fortnightly(context: Context, business_date: date | None, dry_run: bool, as_json: bool, cluster: str | None) -> None:
     """The fortnight's release to the CHIS units, if one is due; a missed one is caught up and marked."""
-    _run(context, "fortnightly", business_date, dry_run=dry_run, as_json=as_json)
+    _run(context, "fortnightly", business_date, dry_run=dry_run, as_json=as_json, cluster=cluster)
 
 
 @run.command()
@@ -64,7 +67,9 @@ def national(context: Context, business_date: date | None, dry_run: bool, as_jso
     _run(context, "national", business_date, dry_run=False, as_json=as_json)
 
 
-def _run(context: Context, kind: str, business_date: date | None, *, dry_run: bool, as_json: bool) -> None:
+def _run(
+    context: Context, kind: str, business_date: date | None, *, dry_run: bool, as_json: bool, cluster: str | None = None
+) -> None:
     from cpis_batch.runs import nightly, plan
 
     context = context.with_json(as_json)
@@ -74,7 +79,7 @@ def _run(context: Context, kind: str, business_date: date | None, *, dry_run: bo
         context.emit(plan.words(planned), planned)
         return
     with bar() as progress:
-        night = nightly.run(context.home, kind=kind, business_date=day, now=context.now, progress=progress)
+        night = nightly.run(context.home, kind=kind, business_date=day, now=context.now, cluster=cluster, progress=progress)
     warn(night.warnings)
     context.emit(words(night), night.document)
     click.get_current_context().exit(night.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import multiprocessing
 import os
@@ -16,7 +17,7 @@ from datetime import date, datetime
 from functools import cached_property
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import pyarrow as pa
 
@@ -48,6 +49,10 @@ from cpis_batch.runs.task import Keys, Rehearsed
 from cpis_batch.runs.trace_service import TraceService
 from cpis_batch.runs.worker import start_worker
 
+if TYPE_CHECKING:
+    from cpis_batch.runs.cluster import Cluster
+
+_FEW = 2  # tasks that are done where they are asked for: to start processes, or to introduce workers, would cost more
 _GOODBYE_SECONDS = 5.0  # for workers that have nothing to do any more; they take some 20 ms
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -69,6 +74,7 @@ class Hub:
     now: datetime
     audit: Head  # where the audit log stood when the run began: what its answers print
     stages: Stages = field(default_factory=Stages)
+    cluster: Cluster | None = None  # whose workers do what is done side by side, in the place of processes here
 
     def under_agreement(self, kind: PartnerKind) -> list[Partner]:
         """The partners of a kind whose data sharing agreement covers the business date: no other is taken from or sent to."""
@@ -145,12 +151,22 @@ class Hub:
 
 
 @contextmanager
-def opened(home: Path, *, what: str, business_date: date, now: datetime, stages: Stages | None = None) -> Iterator[Hub]:
-    """Open a home for a run that changes it. Locked, ConfigFault, KeyFault; ConfigFault where the clock has gone back (F64)."""
+def opened(
+    home: Path, *, what: str, business_date: date, now: datetime, stages: Stages | None = None, cluster: str | None = None
+) -> Iterator[Hub]:
+    """Open a home for a run that changes it. Locked, ConfigFault, KeyFault; ConfigFault where the clock has gone back (F64).
+
+    `cluster` is the address of a Dask scheduler; runs.cluster.connected tells what is asked of it.
+    """
     stages = stages or Stages()
     settings = config.load(home)
     known = partners.load(home)
-    with files.disk_faults(home), lock.exclusive(home, what), Catalogue(home / catalogue.FILE_NAME) as opened_catalogue:
+    with (
+        files.disk_faults(home),
+        lock.exclusive(home, what),
+        Catalogue(home / catalogue.FILE_NAME) as opened_catalogue,
+        _cluster(cluster, settings, home) as connected,
+    ):
         _hold_to_the_clock(opened_catalogue.head(), business_date, now)
         master = load_master_key(home, settings)
         opened_catalogue.sign_with(audit_key.load(home, master, opened_catalogue.audit_key()))
@@ -166,10 +182,25 @@ def opened(home: Path, *, what: str, business_date: date, now: datetime, stages:
             now=now.replace(microsecond=0),  # as the catalogue writes it: a version is known from the instant of its commit
             audit=opened_catalogue.audit_head(),
             stages=stages,
+            cluster=connected,
         )
         tidy(hub)
         stages.so_far("open the home")
         yield hub
+
+
+@contextmanager
+def _cluster(address: str | None, settings: Settings, home: Path) -> Iterator[Cluster | None]:
+    """The cluster, if one is asked for: only then is Dask imported, which is an extra."""
+    if address is None:
+        yield None
+        return
+    try:
+        from cpis_batch.runs.cluster import connected
+    except ModuleNotFoundError:
+        raise ConfigFault("Dask is not installed here.", "Install cpis-batch[cluster].") from None
+    with connected(address, settings, home) as found:
+        yield found
 
 
 def _hold_to_the_clock(head: CommitHead | None, business_date: date, now: datetime) -> None:
@@ -223,7 +254,11 @@ def _remove(folder: Path, suffix: str, which: Callable[[str], bool]) -> None:
 
 def gpg_home(hub: Hub, since: date | None = None) -> GpgHome:
     """An ephemeral gpg home with the hub's accepted keys, for opening messages; those accepted on any day from `since` on."""
-    return GpgHome([key.secret for key in hub.hub_keys.accepted(since or hub.business_date)])
+    return GpgHome(_accepted(hub, since))
+
+
+def _accepted(hub: Hub, since: date | None) -> list[bytes]:
+    return [key.secret for key in hub.hub_keys.accepted(since or hub.business_date)]
 
 
 class Inline(Executor):
@@ -256,33 +291,43 @@ def _end_with_the_run() -> None:
 
 
 def worker_count(hub: Hub) -> int:
-    """How many worker processes there may be."""
+    """How many workers there may be: the cluster's, or processes here."""
+    if hub.cluster:
+        return hub.cluster.count
     return hub.settings.intake.workers or os.cpu_count() or 1
 
 
 @contextmanager
-def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = False) -> Iterator[Executor]:
+def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = False, opens: bool = True) -> Iterator[Executor]:
     """An executor whose workers hold the keys: processes (forkserver) where there is work for them, else this process.
 
-    `since` is the day of the oldest message that they are to open; without it, the business date. `apart` asks for processes
-    however little there is to do: what may kill its process is not to kill this one.
+    `since` is the day of the oldest message that they are to open; without it, the business date. `apart` asks for processes here
+    however little there is to do, and with a cluster too: what may kill its process is not to kill this one. Workers of a cluster
+    have the keys for as long as the block lasts. Where nothing is to be opened (`opens`), they get none of the keys for that.
     """
+    common = Rehearsed(
+        home=hub.home,
+        environment=hub.settings.service.environment,
+        limits=hub.settings.limits,
+        partial_wait_minutes=hub.settings.intake.partial_wait_minutes,
+        retention_days=hub.settings.retention.days,
+        business_date=hub.business_date,
+        now=hub.now,
+        audit=hub.audit,
+        trace=hub.trace,
+    )
     current = hub.hub_keys.current(hub.business_date)
-    with gpg_home(hub, since) as opener:
-        common = Rehearsed(
-            home=hub.home,
-            environment=hub.settings.service.environment,
-            limits=hub.settings.limits,
-            partial_wait_minutes=hub.settings.intake.partial_wait_minutes,
-            retention_days=hub.settings.retention.days,
-            business_date=hub.business_date,
-            now=hub.now,
-            audit=hub.audit,
-            trace=hub.trace,
-        )
-        keys = Keys(master=hub.master.key, signer=current.secret, current_hub=current.fingerprint, gpg_home=opener.path)
+    keys = Keys(master=hub.master.key, signer=current.secret, current_hub=current.fingerprint, gpg_home=Path())
+    gpg_keys = _accepted(hub, since) if opens else []
+    little = tasks <= _FEW
+    if hub.cluster and not little and not apart:
+        with hub.cluster.session(common, keys, gpg_keys) as executor:
+            yield executor
+        return
+    with GpgHome(gpg_keys) as opener:
+        keys = dataclasses.replace(keys, gpg_home=opener.path)
         count = min(worker_count(hub), tasks)
-        if not apart and (tasks <= 2 or count == 1):
+        if not apart and (little or count == 1):
             start_worker(common, keys)
             yield Inline()
             return

@@ -7,8 +7,7 @@ finds nothing to do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Future, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -152,10 +151,10 @@ def _evenings(hub: Hub, files: list[Collected], decisions: dict[int, Hold], prog
     results: list[LaResult] = []
     with workers(hub, len(tasks)) as executor:
         running: list[Future[list[LaResult]]] = []
-        with suppress(BrokenProcessPool):
+        with suppress(BrokenExecutor):
             running += (executor.submit(work, batch) for batch in _batches(tasks, _BATCHES * worker_count(hub)))
         for done in as_completed(running):
-            if isinstance(done.exception(), BrokenProcessPool):
+            if isinstance(done.exception(), BrokenExecutor):
                 continue
             results += done.result()
             progress("checking and merging", len(results), len(tasks))
@@ -166,11 +165,11 @@ def _evenings(hub: Hub, files: list[Collected], decisions: dict[int, Hold], prog
 
 
 def _apart(hub: Hub, task: LaTask) -> LaResult:
-    """One LA in a process of its own, after a worker was killed and took its pool with it: now it shows whose task kills."""
+    """One LA in a process of its own here, after a worker was killed with others' tasks: now it shows whose task kills."""
     with workers(hub, 1, apart=True) as executor:
         try:
             return executor.submit(work, [task]).result()[0]
-        except BrokenProcessPool:
+        except BrokenExecutor:
             why = "Its worker process was killed, perhaps by the system for want of memory."
             return LaResult(task.partner.code, fault=why, fault_code=Exit.BUG)
 

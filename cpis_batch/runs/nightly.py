@@ -142,8 +142,16 @@ def file_outcome(arrival: Arrival) -> dict[str, Any]:
     }
 
 
-def run(home: Path, *, kind: str, business_date: date, now: datetime, progress: intake.Progress = lambda *_: None) -> Night:
-    """Run `kind` (intake, nightly, fortnightly or national) in a home.
+def run(
+    home: Path,
+    *,
+    kind: str,
+    business_date: date,
+    now: datetime,
+    cluster: str | None = None,
+    progress: intake.Progress = lambda *_: None,
+) -> Night:
+    """Run `kind` (intake, nightly, fortnightly or national) in a home; on a cluster, where the address of its scheduler is given.
 
     The run is written into its log and the catalogue, and told to those who watch: the operations page and what goes with it.
     """
@@ -156,7 +164,9 @@ def run(home: Path, *, kind: str, business_date: date, now: datetime, progress: 
     night, stages = Night(kind, business_date), Stages()
     try:
         with (
-            opened(home, what=f"run {kind} of {business_date}", business_date=business_date, now=now, stages=stages) as hub,
+            opened(
+                home, what=f"run {kind} of {business_date}", business_date=business_date, now=now, stages=stages, cluster=cluster
+            ) as hub,
             Servers(hub) as servers,
         ):
             log.start(home, business_date)

@@ -5,30 +5,25 @@ Nothing is sealed before every row of every file has been held against the regis
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pyarrow as pa
 
-from cpis_batch import accounts, files
-from cpis_batch.catalogue.records import Delivery, ReleaseBalance
+from cpis_batch import accounts
 from cpis_batch.catalogue.records import Release as Released
-from cpis_batch.delivery import outbox
+from cpis_batch.catalogue.records import ReleaseBalance
 from cpis_batch.demographics import places
-from cpis_batch.envelope.sealing import seal
 from cpis_batch.errors import ConfigFault
-from cpis_batch.extracts import chis, manifest, routing, schedule, summary
+from cpis_batch.extracts import chis, routing, schedule
 from cpis_batch.extracts.recipients import check_recipients, read_back, release_balance
 from cpis_batch.extracts.schedule import Release
-from cpis_batch.organisations import ChisUnit
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.register import view
 from cpis_batch.runs import demographics, log
+from cpis_batch.runs.emit import UnitExtract, side_by_side
 from cpis_batch.runs.hub import Hub
 from cpis_batch.runs.intake import Progress, certificates_of, recipients
 
 _LOOKED_AT = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "date_of_birth"]  # no name passes through here
-PURPOSE = "0-19 services of the recipient's area: which of its children have an active plan"
 
 
 def run(hub: Hub, progress: Progress = lambda *_: None) -> Released | None:
@@ -67,11 +62,11 @@ def _release(hub: Hub, due: Release, last: Released | None, progress: Progress) 
             "Add each as a partner with its certificate, or correct reference/la_chis.csv.",
         )
     sequence = (last.sequence if last else 0) + 1
-    deliveries: list[Delivery] = []
-    with files.names_together():
-        for unit, data in extracts.items():
-            deliveries += _deliveries(hub, parties[unit], due, sequence, data, tables[unit], la_state)
-            progress("sealing extracts", len(deliveries) // len(outbox.PACK), len(extracts))
+    deliveries = side_by_side(
+        hub,
+        [_outgoing(hub, parties[unit], due, sequence, data, tables[unit], la_state) for unit, data in extracts.items()],
+        lambda done: progress("sealing extracts", done, len(extracts)),
+    )
     release = Released(
         year=due.fortnight.year,
         number=due.fortnight.number,
@@ -120,45 +115,19 @@ def _la_state(hub: Hub) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=chis.LA_STATE)
 
 
-def _deliveries(
+def _outgoing(
     hub: Hub, unit: Partner, due: Release, sequence: int, data: bytes, table: pa.Table, la_state: pa.Table
-) -> list[Delivery]:
-    """The extract first, then its page, its manifest last: who finds the manifest finds the whole."""
+) -> UnitExtract:
     certificates = certificates_of(hub, unit)
     if isinstance(certificates, ConfigFault):
         raise ConfigFault(f"{certificates.message} The whole release waits.", certificates.advice)
-    sealable = recipients(hub, certificates)
-    signer = hub.hub_keys.current(hub.business_date).secret
-    sealed = seal(data, recipients=sealable, signer=signer)
-    name = chis.file_name(unit.code, due.fortnight, sequence)
-    told = manifest.manifest(
-        unit=ChisUnit(unit.code, unit.name, ""),
-        environment=hub.settings.service.environment,
+    return UnitExtract(
+        unit=unit,
+        recipients=recipients(hub, certificates),
         release=due,
         sequence=sequence,
+        data=data,
         rows=table,
-        csv=data,
         la_state=la_state,
         las=hub.organisations.las_of_unit(unit.code, hub.business_date),
-        released_at=hub.now,
     )
-    common: dict[str, Any] = {"purpose": PURPOSE, "record_count": table.num_rows, "made_at": hub.now}
-    return [
-        outbox.prepare(hub.home / "outbox", unit, kind=outbox.EXTRACT, name=name, sealed=sealed, **common),
-        outbox.prepare(
-            hub.home / "outbox",
-            unit,
-            kind=outbox.SUMMARY,
-            name=chis.summary_name(unit.code, due.fortnight, sequence),
-            sealed=seal(summary.to_page(told), recipients=sealable, signer=signer),
-            **common,
-        ),
-        outbox.prepare(
-            hub.home / "outbox",
-            unit,
-            kind=outbox.MANIFEST,
-            name=chis.manifest_name(unit.code, due.fortnight, sequence),
-            sealed=seal(told, recipients=sealable, signer=signer),
-            **common,
-        ),
-    ]

@@ -12,27 +12,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpis_batch import files
-from cpis_batch.access import answer, events, reference, render, report, withheld
+from cpis_batch.access import answer, events, reference, report, withheld
 from cpis_batch.access.events import EventsReading
 from cpis_batch.access.schema import EVENTS, REPORT
-from cpis_batch.business_time import text_of
 from cpis_batch.catalogue.records import Arrival, Delivery, EventPart
 from cpis_batch.delivery import outbox
 from cpis_batch.intake import acknowledge
 from cpis_batch.intake.collect import Collected
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.runs import log
+from cpis_batch.runs.emit import AccessReport, side_by_side
 from cpis_batch.runs.exchange import Round, Servers
 from cpis_batch.runs.hub import Hub
 from cpis_batch.runs.intake import Progress, usable
-from cpis_batch.runs.services import Taken, sealed, sendable, take
+from cpis_batch.runs.services import Taken, sealable, sealed, sendable, take
 from cpis_batch.vocabulary import FileState
 
 _NAME = re.compile(r"CPIS_EVENTS_[0-9]{8}_[0-9]{8}T[0-9]{6}Z\.csv\.pgp")
 WAITING = "WAITING"  # in the place of a month: events that wait for their care setting to be listed
 OWED = "OWED"  # likewise: lines of reports that could not be sent, for want of an agreement or a certificate
 KNOWN = "KNOWN"  # likewise: the ids of events of which nothing else is kept, their person having been erased
-PURPOSE = "Access to service notification: who in the NHS looked at the recipient's own children"
 _PLANS = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "child_id", "date_of_birth"]
 
 
@@ -86,7 +85,8 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Rep
         "owed": told.num_rows - now.num_rows,
     }
     with files.names_together():
-        deliveries = _answers(hub, taken, seen_ids) + _reports(hub, now, result, progress)
+        answers = _answers(hub, taken, seen_ids)
+    deliveries = answers + _reports(hub, now, result, progress)
     settled = fresh.filter(pc.invert(pc.is_in(fresh["event_id"], sifted.waiting["event_id"])))
     taken_from = {(arrival.folder, arrival.name) for arrival in result.arrivals}
     head = hub.commit(
@@ -144,26 +144,16 @@ def _answers(hub: Hub, taken: list[Taken[EventsReading]], seen_ids: pa.ChunkedAr
 
 def _reports(hub: Hub, rows: pa.Table, result: Reports, progress: Progress) -> list[Delivery]:
     """One report for every LA with something to be told, sealed to that LA alone."""
-    deliveries = []
     parted = report.by_la(rows)
-    for done, (la_code, told) in enumerate(parted.items(), 1):
-        partner = hub.partners[la_code]
-        bundled = acknowledge.bundle(render.render(told, la_code=la_code, la_name=hub.la_name(la_code), made_at=hub.now))
-        deliveries.append(
-            outbox.prepare(
-                hub.home / "outbox",
-                partner,
-                kind="ACCESS_REPORT",
-                purpose=PURPOSE,
-                name=f"CPIS_ACCESS_{la_code}_{text_of(hub.now).replace('-', '').replace(':', '')}.zip.pgp",
-                sealed=sealed(hub, partner, bundled),
-                record_count=told.num_rows,
-                made_at=hub.now,
-            )
-        )
-        result.sent += 1
-        progress("access reports", done, len(parted))
-    return deliveries
+    result.sent = len(parted)
+    return side_by_side(
+        hub,
+        [
+            AccessReport(hub.partners[code], sealable(hub, hub.partners[code]), hub.la_name(code), told)
+            for code, told in parted.items()
+        ],
+        lambda done: progress("access reports", done, len(parted)),
+    )
 
 
 def _sendable(hub: Hub, rows: pa.Table) -> pa.Table:

@@ -105,10 +105,15 @@ def take(
 
 def sealed(hub: Hub, partner: Partner, plaintext: bytes) -> bytes:
     """`plaintext` sealed to a partner. ConfigFault where it has no certificate that is allowed today."""
+    return seal(plaintext, recipients=sealable(hub, partner), signer=hub.hub_keys.current(hub.business_date).secret)
+
+
+def sealable(hub: Hub, partner: Partner) -> tuple[bytes, ...]:
+    """A partner's certificates to seal to. ConfigFault where it has none that is allowed today."""
     certificates = certificates_of(hub, partner)
     if isinstance(certificates, ConfigFault):
         raise certificates
-    return seal(plaintext, recipients=recipients(hub, certificates), signer=hub.hub_keys.current(hub.business_date).secret)
+    return recipients(hub, certificates)
 
 
 def sendable(hub: Hub, codes: set[str]) -> set[str]:

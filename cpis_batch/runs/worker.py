@@ -41,6 +41,13 @@ def start_worker(common: Rehearsed, keys: Keys) -> None:
     _traced.cache_clear()
 
 
+def end_worker() -> None:
+    """Forget what this process was given, and what it read with it."""
+    global _worker  # noqa: PLW0603 - as above
+    _worker = None
+    _traced.cache_clear()
+
+
 def given() -> tuple[Rehearsed, Keys]:
     """What this worker process was started with."""
     assert _worker is not None

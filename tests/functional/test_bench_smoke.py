@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from benchmarks import distance, envelopes, fetch, guards, month, night, trace_nights
+from benchmarks import cluster, distance, envelopes, fetch, guards, month, night, trace_nights
 from benchmarks.page import page
 from cpis_batch.sandbox.volumes import choose
 
@@ -86,3 +86,10 @@ def test_the_benchmark_of_the_envelope_opens_and_seals_every_message(tmp_path):
     assert race.messages == 3
     assert race.plain_bytes > 10_000
     assert f"| {envelopes.OPENING}" in page([envelopes.section(race)], load=0.0)
+
+
+def test_the_benchmark_of_the_cluster_comes_to_one_register_whoever_works(tmp_path):
+    scaling = cluster.run(tmp_path / "work", las=choose(4), scale=0.1, rounds=1, told=lambda _: None)
+    assert len(scaling.digests) == 1
+    assert len(scaling.seconds) == 1 + len(cluster.WORKERS)
+    assert f"| {cluster.LOCAL}" in page([cluster.section(scaling)], load=0.0)
