@@ -17,6 +17,7 @@ from cpis_batch.intake.records import Damage, Single
 from cpis_batch.vocabulary import Environment, ExtractKind
 
 _MODULUS = 10**10  # of the hash total
+_DIGITS = "^[0-9]{1,18}$"
 _INTEGERS = (
     "unreadable_line", "unreadable_byte", "first_line", "last_line", "heading_line", "blank_line", "extra_line", "header_line",
     "second_header_line", "trailer_line", "second_trailer_line", "detail_lines", "other_lines", "sequence_number",
@@ -89,9 +90,10 @@ def _counted(rows: pa.Table) -> dict[str, int | None]:
     """Details by count and the sum of their numbers, right or wrong; unknown where a damaged line hides its number."""
     others = pc.sum(pc.equal(rows["damage"], Damage.UNKNOWN_TYPE)).as_py() or 0
     numbers = rows["nhs_number"]
-    digits = pc.replace_substring(pc.replace_substring(numbers, " ", ""), "-", "")
-    whole = digits.filter(pc.match_substring_regex(digits, "^[0-9]{1,18}$"))
-    total = int((whole.cast(pa.int64()).to_numpy() % _MODULUS).sum()) % _MODULUS
+    plain = pc.fill_null(pc.match_substring_regex(numbers, _DIGITS), fill_value=False)
+    unspaced = pc.replace_substring(pc.replace_substring(numbers.filter(pc.invert(plain)), " ", ""), "-", "")
+    spaced = unspaced.filter(pc.match_substring_regex(unspaced, _DIGITS))
+    total = sum(int((some.cast(pa.int64()).to_numpy() % _MODULUS).sum()) for some in (numbers.filter(plain), spaced)) % _MODULUS
     return {
         "detail_lines": rows.num_rows - others,
         "other_lines": others,

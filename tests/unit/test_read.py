@@ -1,8 +1,10 @@
 """The reader keeps every line, its number as an editor shows it, and every value as it was written."""
 
+from itertools import product
+
 import pytest
 
-from cpis_batch.intake.lines import Refused
+from cpis_batch.intake.lines import Refused, Unreadable, split
 from cpis_batch.intake.read import form, read_extract
 from cpis_batch.intake.records import Damage, Records
 from tests.builders import nhs
@@ -318,3 +320,17 @@ def test_an_exception_never_holds_a_value(monkeypatch):
     assert "LC-000001" not in repr(reading)
     assert "LC-000001" not in repr(judged(extract(d(1))))
     assert not isinstance(reading, Refused)
+
+
+def test_what_is_utf_8_is_so_to_every_reader():
+    """Arrow judges whole files and Python tells where: at the edges of every range of bytes they agree."""
+    edges = b"A\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xec\xed\xee\xef\xf0\xf1\xf3\xf4\xf5\xff"
+    for length in (1, 2, 3):
+        for some in map(bytes, product(edges, repeat=length)):
+            found = split(b"H," + some + b"\n", line_bytes=100)
+            assert isinstance(found, Refused) == (some.decode(errors="ignore").encode() != some), some
+
+
+@pytest.mark.parametrize("data", [b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", b" ,\t\r\n\n,"])
+def test_a_file_of_nothing_but_blanks_is_empty_with_a_mark_before_it_or_without(data):
+    assert split(data, line_bytes=100) == Refused(Unreadable.EMPTY)
