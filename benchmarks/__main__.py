@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import guards, month, night, papers, trace, trace_nights, validation
+from benchmarks import desk, guards, month, night, papers, trace, trace_nights, validation
 from benchmarks.page import Section, page
 from cpis_batch.sandbox.volumes import choose, volumes
 
@@ -17,7 +17,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 WORK = Path(__file__).parent.parent / "bench-work"
 QUICK_LAS, QUICK_SCALE, QUICK_ROWS, QUICK_NIGHTS = 6, 0.1, 2_000, 3
 OFTEN = 4  # rounds at least of what is a few percent of a night: less would tell the machine's mood
-STAGES = ("night", "guards", "validation", "papers", "trace", "trace-nights", "month")
+STAGES = ("night", "guards", "validation", "papers", "trace", "trace-nights", "month", "desk")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -57,6 +57,9 @@ def main(arguments: list[str] | None = None) -> None:
         if "month" in stages:
             found = month.run(WORK / "month", las=las, scale=scale, rounds=rounds, nights=nights, told=told)
             sections.append(month.section(found))
+        if "desk" in stages:
+            told("Checking at the desk, in Chromium...")
+            sections.append(desk.section(desk.measure(QUICK_ROWS, rounds=1) if given.quick else desk.measure()))
     finally:
         shutil.rmtree(WORK, ignore_errors=True)
     text = page(sections, load)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, RUF001 - it is tables of what is odd, and looks like what it is not
 """What the desk page is held to: files of every sort, and what the program itself says of each."""
 
 from __future__ import annotations
@@ -216,5 +217,6 @@ def _points(dice: Random) -> Iterator[int]:
         yield 0x41 if point in (10, 13) or 0xD800 <= point < 0xE000 else point
 
 
-_NASTY = tuple(text for text in (one.decode("utf-8", "ignore") for one in NASTY if len(one) < 100) if not set(text) & set("\0\r\n"))
-
+_NASTY = tuple(
+    text for text in (one.decode("utf-8", "ignore") for one in NASTY if len(one) < 100) if not set(text) & set("\0\r\n")
+)
