@@ -129,9 +129,9 @@ function listen(): void {
     if (files && files.length > 1) refuse({ what: `You dropped ${files.length} files.`, todo: "Drop one file at a time." });
     else if (files?.[0]) void take(files[0]);
   });
+  input.addEventListener("click", () => (input.value = "")); // so that the same file, mended, can be chosen again
   input.addEventListener("change", () => {
     const file = input.files?.[0];
-    input.value = ""; // so that the same file, mended, can be chosen again
     if (file) void take(file);
   });
   element("again").addEventListener("click", () => chosen && void take(chosen));
