@@ -83,9 +83,9 @@ def section(found: Desk) -> Section:
     claim = (f"{found.checked[0].rows:,} rows, whatever is in them: under {MOST_SECONDS:.0f} s", f"{most:.2f} s")
     ready = f"{median(found.ready):.1f} s after it is opened ({min(found.ready):.1f} to {max(found.ready):.1f})"
     words = (
-        f"`make desk-page` makes one file of {found.megabytes:.1f} MB, opened in Chromium from disk, off the network. It can check"
-        f" {ready}; that is spent unpacking and compiling DuckDB, once. A check is from the bytes of a file to the verdict with all"
-        " its faults, in the page."
+        f"`make desk-page` makes one file of {found.megabytes:.1f} MB, opened in Chromium from disk, off the network. It can"
+        f" check {ready}; that is spent unpacking and compiling DuckDB, once. A check is from the bytes of a file to the verdict"
+        " with all its faults, in the page."
     )
     headings = ("a file", "rows", "faults", "first check, s", "later, median s", "later, most s")
     met = Table(("asked for", "measured", "met"), ((*claim, "yes" if most < MOST_SECONDS else "NO"),))

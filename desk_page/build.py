@@ -1,6 +1,7 @@
 """`python -m desk_page.build`: dist/cpis-desk.html, the page with which an authority checks its extract in a browser.
 
-The same sources and the same lock make the same bytes, so that whoever has the page can hold it to the digest printed here.
+The same sources and the same lock make the same bytes on one kind of machine. Whoever is given the page can hold it to the digest
+printed here.
 """
 
 from __future__ import annotations

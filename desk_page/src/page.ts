@@ -147,7 +147,7 @@ ready.then(
   () =>
     refuse({
       what: "This browser cannot run the check.",
-      todo: "Use a current Edge, Chrome, Firefox or Safari. If yours is current, its WebAssembly may be turned off.",
+      todo: "Use a current Edge or Chrome. If yours is current, its WebAssembly may be turned off.",
     }),
 );
 
