@@ -94,7 +94,7 @@ def split(data: bytes, *, line_bytes: int) -> Lines | Refused:
 def _blank(data: bytes, offsets: npt.NDArray[np.int32], text: pa.StringArray) -> npt.NDArray[np.bool_]:
     """Of each line, whether it is nothing but commas and spaces; only those that begin so are looked at as a whole."""
     first = np.frombuffer(data, np.uint8)[np.minimum(offsets[:-1], len(data) - 1)]
-    blank: npt.NDArray[np.bool_] = _OF_BLANKS[first] | (np.diff(offsets) == 0)  # a line without a byte: behind a mark that is all there is
+    blank: npt.NDArray[np.bool_] = _OF_BLANKS[first] | (np.diff(offsets) == 0)  # a mark may be all there is
     maybe = np.flatnonzero(blank)
     trimmed = pc.ascii_trim(text.take(pa.array(maybe)), characters=_BLANKS.decode("ascii"))
     blank[maybe] = pc.equal(pc.binary_length(trimmed), 0).to_numpy(zero_copy_only=False)
