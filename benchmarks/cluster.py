@@ -39,7 +39,9 @@ class Scaling:
     digests: set[str] = field(default_factory=set)
 
 
-def run(folder: Path, *, las: Sequence[str], scale: float, rounds: int, told: Callable[[str], None]) -> Scaling:
+def run(
+    folder: Path, *, las: Sequence[str], scale: float, rounds: int, counts: Sequence[int] = WORKERS, told: Callable[[str], None]
+) -> Scaling:
     """Measure in `folder`, which must not exist. AssertionError where two runs come to different registers."""
     folder.mkdir(parents=True)
     home, pristine = folder / "home", folder / "pristine"
@@ -49,7 +51,7 @@ def run(folder: Path, *, las: Sequence[str], scale: float, rounds: int, told: Ca
     scaling = Scaling(len(las))
     with ExitStack() as up:
         clusters: dict[str, DaskCluster | None] = {LOCAL: None}
-        for count in WORKERS:
+        for count in counts:
             name = f"{count} worker{'s' if count > 1 else ''} of a cluster"
             clusters[name] = up.enter_context(dask_cluster(folder / f"cluster-{count}", count))
         shutil.copytree(home, pristine)

@@ -165,7 +165,8 @@ class DaskCluster:
         """Name the TLS files in a home's [cluster]."""
         path = home / config.FILE_NAME
         lines = f'ca = "{self.tls}/ca.pem"\ncertificate = "{self.tls}/node.pem"\nkey = "{self.tls}/node.key"\n{more}'
-        path.write_text(path.read_text().replace("[cluster]\n", f"[cluster]\n{lines}"))
+        before, heading, after = path.read_text().partition("[cluster]\n")
+        path.write_text(f"{before}{heading or '[cluster]' + chr(10)}{lines}\n{after}")
 
     def close(self) -> None:
         """End all of it."""
