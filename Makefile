@@ -9,7 +9,7 @@ STORIES ?= 300
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types tests fuzz hostile model crash-sweep bench docs la-tool screenshots lock clean tools-demo tools-test
+.PHONY: help demo test check lint types tests fuzz hostile model crash-sweep bench bench-large docs la-tool screenshots lock clean tools-demo tools-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ crash-sweep: .stamps/test tools-test ## kill, fill, cut and unplug a small night
 
 bench: .stamps/bench tools-test ## the benchmarks; writes docs/performance.md
 	$(BIN)/python -m benchmarks
+
+bench-large: .stamps/bench tools-test ## the benchmarks at 1, 10 and 60 times England, an hour and 10 GB; writes docs/performance-large.md
+	$(BIN)/python -m benchmarks.large
 
 docs: .stamps/test ## what is generated: the command reference, the list of rules
 	$(BIN)/python -m tests.docs.generate

@@ -85,8 +85,8 @@ def make_home(
 
     `starts` is the first business date to be rehearsed, `expires` the last day of all keys and agreements (by the
     machine's clock it must lie ahead: gpg judges keys by that). A fortnight begins on `anchor`, by default on the third
-    night. The mailbox is the folder of the remote tree; `point_to` changes that to a server. A LIVE `environment` is for an England
-    beyond the numbers for tests (`scaled`). UsageFault where there is a home.
+    night. The mailbox is the folder of the remote tree; `point_to` changes that to a server. A LIVE `environment` is for an
+    England beyond the numbers for tests (`scaled`). UsageFault where there is a home.
     """
     begins = starts - timedelta(days=365)
     new_home.make(home, environment=environment, now=start_of(begins))

@@ -45,7 +45,6 @@ from cpis_batch.vocabulary import Environment, ExtractKind
 
 MANIFEST = "england.json"
 VERSION = "1.0"
-_EXPORTED_AT = time(20, 30)  # in England
 _SLICE = 50_000  # rows of an extract turned into text at a time
 
 
@@ -68,6 +67,8 @@ class Wanted:
     events: int = 0
     events_form: EventsForm = EventsForm.CSV
     sequence: int = 1  # of the extracts
+    kind: ExtractKind = ExtractKind.FULL  # a DELTA has what changed on the day
+    exported_at: time = time(20, 30)  # in England
     senders: Senders | None = None  # with whose keys extracts are sealed and put down, instead of being written in plain
 
     def __post_init__(self) -> None:
@@ -88,7 +89,7 @@ class Wanted:
     @property
     def made_at(self) -> datetime:
         """When the files say they were made."""
-        return datetime.combine(self.on, _EXPORTED_AT, LONDON).astimezone(UTC)
+        return datetime.combine(self.on, self.exported_at, LONDON).astimezone(UTC)
 
 
 class WrittenFile(msgspec.Struct, frozen=True):
@@ -185,16 +186,15 @@ def plans_at(la_code: str, wanted: Wanted) -> pa.Table:
 def _authority(folder: Path, wanted: Wanted, task: tuple[str, int, int]) -> Made:
     code, events, sequence = task
     plans = plans_at(code, wanted)
-    changed = extracts.changed_on(plans, wanted.on).num_rows
-    return Made(
-        code, _extract(folder, wanted, code, plans), changed, tuple(_events(folder, wanted, code, plans, events, sequence))
-    )
+    changed = extracts.changed_on(plans, wanted.on)
+    extract = _extract(folder, wanted, code, plans if wanted.kind is ExtractKind.FULL else changed)
+    return Made(code, extract, changed.num_rows, tuple(_events(folder, wanted, code, plans, events, sequence)))
 
 
 def _extract(folder: Path, wanted: Wanted, code: str, plans: pa.Table) -> WrittenFile:
     header = Header(
         la_code=code,
-        kind=ExtractKind.FULL,
+        kind=wanted.kind,
         sequence=wanted.sequence,
         extracted_at=wanted.made_at,
         environment=wanted.environment,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks import guards, month, night, trace_nights
+import pytest
+
+from benchmarks import guards, large, month, night, trace_nights
 from benchmarks.page import page
 from cpis_batch.sandbox.volumes import choose
 
@@ -46,3 +48,15 @@ def test_the_benchmark_of_the_guards_comes_to_one_register_with_them_and_without
         assert compared.digests[name, guards.WITHOUT] == {digest}
         assert len(compared.shares(name)) == 1
     assert f"| {guards.NIGHTS[0]}" in page([guards.section(compared)], load=0.0)
+
+
+def test_the_large_benchmarks_run_at_two_sizes_and_tell_of_all_they_measure(tmp_path, capsys: pytest.CaptureFixture[str]):
+    target = tmp_path / "page.md"
+    large.main(["--quick", "--work", str(tmp_path / "work"), "--page", str(target)])
+    text = target.read_text(encoding="utf-8")
+    assert text.strip() == capsys.readouterr().out.strip()
+    for title in ("## Validation of", "## A full extract of everything", "## Whole nights", "## A release to the CHIS units"):
+        assert title in text
+    assert "| duckdb" in text
+    assert "| one authority" in text
+    assert not (tmp_path / "work").exists()
