@@ -71,7 +71,7 @@ lock: .stamps/test ## resolve the dependencies anew into requirements/*.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/desk.in -c requirements/test.txt -o requirements/desk.txt
 
 clean: ## remove what make has set up
-	rm -rf $(VENV) .stamps demo bench-work .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .stamps demo bench-work bench-large-work .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 tools-demo:
 	@sh ./requirements/system.sh gpg

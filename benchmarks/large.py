@@ -19,8 +19,8 @@ WORK = Path(__file__).parent.parent / "bench-large-work"
 QUICK_LAS, QUICK_SCALES = 4, (0.2, 4.0)
 STAGES = ("validation", "merge", "nights")
 _WORDS = """\
-Written by `make bench-large`: no figure here is typed by hand. Compare ratios; seconds are this machine's. Everyday sizes are in \
-[how fast, how big](performance.md)."""
+Written by `make bench-large`: no figure here is typed by hand. Compare ratios; seconds are this machine's. Everyday sizes \
+are in [how fast, how big](performance.md)."""
 
 
 def main(arguments: list[str] | None = None) -> None:

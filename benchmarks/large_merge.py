@@ -113,7 +113,7 @@ def _accepted(plans: pa.Table) -> pa.Table:
 
 
 def _one(folder: Path, task: tuple[str, str]) -> tuple[str, int, float]:
-    """Merge one authority's rows; its plans after it, and the seconds it took."""
+    """Merge one authority's rows; how many plans the extract speaks of, and the seconds it took."""
     code, digest = task
     began = time.monotonic()
     store = _store(folder)
@@ -129,7 +129,8 @@ def _one(folder: Path, task: tuple[str, str]) -> tuple[str, int, float]:
     view.by_type(view.active(done.plans, MONDAY))
     view.missing(done.plans, MONDAY)
     merge.next_age_out(done.plans)
-    return code, done.plans.num_rows - pc.sum(pc.is_valid(done.plans["missing_since"])).as_py(), time.monotonic() - began
+    seconds = time.monotonic() - began
+    return code, pc.sum(pc.equal(done.plans["last_confirmed_on"], MONDAY)).as_py() or 0, seconds
 
 
 def _ours(folder: Path) -> dict[str, dict[str, float]]:

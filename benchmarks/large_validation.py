@@ -109,15 +109,14 @@ def _polars(folder: Path, _: float) -> tuple[int, int]:
             has_header=False,
             schema=dict.fromkeys(_NAMES, pl.String),
             truncate_ragged_lines=True,
-            missing_utf8_is_empty_string=True,
         )
         rows += read.filter(pl.col("column_0") == "D").height
     return rows, 0
 
 
 _HOW = """\
-An authority's file is read and checked whole, two processes at a time: all rules, all errors, an outcome for each row; one row in \
-a hundred has a fault. DuckDB and Polars read the same files into columns of text, and count."""
+An authority's file is read and checked whole, two processes at a time: all rules, all errors, an outcome for each row; one row \
+in a hundred has a fault. DuckDB and Polars read the same files into columns of text, and count."""
 
 
 def section(found: Sequence[Contender]) -> Section:
