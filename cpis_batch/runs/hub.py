@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpis_batch import __version__, accounts, audit_key, catalogue, config, files, partners
 from cpis_batch.audit.entry import Head
@@ -91,14 +92,21 @@ class Hub:
         """The register's parts."""
         return PartStore(self.home / "register", self.master)
 
-    def plans(self, changed: Mapping[str, LaVersion] | None = None, columns: list[str] | None = None) -> pa.Table:
-        """The plans of all LAs (PLANS), as committed or as they will be with the `changed` LAs."""
+    def plans(self, columns: list[str] | None = None, *, of: pa.Array | None = None) -> pa.Table:
+        """The plans of all LAs (PLANS) as committed; those `of` some NHS numbers alone, where these are given."""
+        parts = (
+            part if of is None else part.filter(pc.is_in(part["nhs_number"], value_set=of))
+            for part in self.parts(columns=columns)
+        )
+        return pa.concat_tables([PLANS.empty_table().select(columns or PLANS.names), *parts])
+
+    def parts(self, changed: Mapping[str, LaVersion] | None = None, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """The plans of each LA (PLANS), one after the other, as committed or as they will be with the `changed` LAs."""
         versions = {version.la_code: version for version in self.catalogue.las()} | dict(changed or {})
-        parts = []
         for code, version in sorted(versions.items()):
-            parts.append(self.store.read(version.plans_part, columns))
-            accounts.check_count(f"The plans of {code}", version.row_count, parts[-1].num_rows)
-        return pa.concat_tables(parts) if parts else PLANS.empty_table().select(columns or PLANS.names)
+            part = self.store.read(version.plans_part, columns)
+            accounts.check_count(f"The plans of {code}", version.row_count, part.num_rows)
+            yield part
 
     @cached_property
     def unbalanced(self) -> int:
@@ -128,7 +136,7 @@ class Hub:
         if head and not changed and head.business_date == self.business_date:
             return head.children  # reports and a release change no plan: to count anew would read every part again
         try:
-            return view.children(view.active(self.plans(changed, _COUNTED), self.business_date))
+            return view.children(view.active(part, self.business_date) for part in self.parts(changed, _COUNTED))
         except StateFault as fault:
             log.event("children not counted", fault=fault.message)
             return None

@@ -73,7 +73,8 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Rep
     seen_ids = pa.chunked_array([chunk for column in seen for chunk in column.chunks], pa.string())
     fresh = events.unseen(read, seen_ids, waiting)
     sifted = withheld.sift(fresh, known)
-    rows = report.report(sifted, hub.plans(columns=_PLANS), known)
+    looked_at = sifted.notifying["nhs_number"].unique()  # a night's events speak of few: the others' plans are not held
+    rows = report.report(sifted, hub.plans(_PLANS, of=looked_at), known)
     told = report.joined(rows, owed)
     now = _sendable(hub, told)
     result = Reports(arrivals=[one.arrival for one in taken], round=brought)

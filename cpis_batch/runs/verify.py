@@ -26,7 +26,6 @@ from cpis_batch.intake import collect
 from cpis_batch.keystore import MasterKey, load_master_key
 from cpis_batch.register import view
 from cpis_batch.register.digest import logical_digest, register_digest
-from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import SUFFIX, PartStore
 from cpis_batch.register.verify import faults_of_history, faults_of_plans
 from cpis_batch.runs import audit, demographics, la_part, lock, national, reports
@@ -179,7 +178,7 @@ def _parts(opened: Catalogue, store: PartStore, commits: dict[int, CommitHead], 
                 _tell(wrong, version.history_part, f"history of {version.la_code}", found)
     found.las, found.files["register"] = len(versions), len(opened.parts_in_use())
     if found.head and len(active) == len(versions):
-        children = view.children(pa.concat_tables([PLANS.empty_table().select(["nhs_number", "plan_type"]), *active]))
+        children = view.children(active)
         if children != found.head.children:
             what = f"commit {found.head.id} counts {found.head.children} children; the parts hold {children}"
             found.damaged(catalogue.FILE_NAME, what, _CATALOGUE_ADVICE)

@@ -27,7 +27,7 @@ from cpis_batch.runs.la_night import Evening
 from cpis_batch.runs.stages import Stages
 from cpis_batch.runs.task import Keys, LaResult, LaTask, Rehearsed
 
-TOGETHER_BYTES = 16 * 1024 * 1024  # of plaintext held at a time; the file that reaches it is still among them
+TOGETHER_BYTES = 16 * 1024 * 1024  # of plaintext checked at a time; an evening of more is checked alone
 
 _T = TypeVar("_T")
 Judged = tuple[Verdict, pa.Table | None]  # and standing.ROWS of what was accepted
@@ -81,11 +81,12 @@ def _opened(tasks: Sequence[LaTask]) -> Iterator[list[Evening | LaResult]]:
     held = 0
     for task in tasks:
         one = _alone(task, partial(_begun, task))
-        group.append(one)
-        held += one.bytes_opened if isinstance(one, Evening) else 0
-        if held >= TOGETHER_BYTES:
+        size = one.bytes_opened if isinstance(one, Evening) else 0
+        if held and held + size > TOGETHER_BYTES:
             yield group
             group, held = [], 0
+        group.append(one)
+        held += size
     yield group
 
 

@@ -2,8 +2,9 @@
 
 PLANS, one row a plan as its authority holds it:
 
-- `la_code`, `nhs_number` (text, 999 range), `child_id`, `family_name`, `given_name`, `date_of_birth`, `plan_type`,
-  `start_date`, `end_date` and `delete_date` as in LA extract 1.0; `changed_on`, the day of the last change of the row.
+- `la_code`, `nhs_number` (text, of a range that is never issued: `numbers`), `child_id`, `family_name`, `given_name`,
+  `date_of_birth`, `plan_type`, `start_date`, `end_date` and `delete_date` as in LA extract 1.0; `changed_on`, the day of the last
+  change of the row.
 
 The same seed gives the same England, on any machine. Each authority is drawn from a stream of its own, so `plans_of`
 makes one without the others; an authority's people are its own but for the `movers`, children whom one authority has
@@ -23,7 +24,7 @@ import pyarrow as pa
 
 from cpis_batch.sandbox import draws, people
 from cpis_batch.sandbox.draws import Days, Drawn
-from cpis_batch.sandbox.numbers import MAX_SCALE, Numbering, Numbers
+from cpis_batch.sandbox.numbers import Numbering, Numbers, Range, range_of
 from cpis_batch.sandbox.volumes import KENT, Volume, volumes
 from cpis_batch.vocabulary import PlanType
 
@@ -71,23 +72,26 @@ class England:
 def make_england(*, seed: int, on: date, scale: float = 1.0, las: Sequence[str] | None = None) -> England:
     """The England of `seed` as it stands on `on`, or the part of it that the authorities `las` hold.
 
-    ValueError where `scale` is over MAX_SCALE: the numbers that are safe to use for tests would run out.
+    ValueError where `scale` is over that of the largest range of numbers. An England over TESTS.max_scale has LIVE numbers.
     """
     codes = sorted(las) if las is not None else list(volumes())
     parts = [plans_of(code, seed=seed, on=on, scale=scale) for code in codes]
     return England(seed, scale, on, pa.concat_tables(parts), {code: people_of(code, scale) for code in codes})
 
 
+def numbering(seed: int, scale: float = 1.0) -> Numbering:
+    """Who gets which NHS numbers. Within one range of numbers a larger England has the smaller one's and more."""
+    return _numbering(seed, range_of(scale))
+
+
 @cache
-def numbering(seed: int) -> Numbering:
-    """Who gets which NHS numbers. It does not depend on the scale: a larger England has the smaller one's numbers and more."""
-    return Numbering(seed, {code: volume.rows for code, volume in volumes().items()})
+def _numbering(seed: int, numbers: Range) -> Numbering:
+    return Numbering(seed, {code: volume.rows for code, volume in volumes().items()}, numbers)
 
 
 def volume_of(la_code: str, scale: float) -> Volume:
-    """The figures of one authority at `scale`; ValueError where `scale` is over what the test range of numbers allows."""
-    if not 0 < scale <= MAX_SCALE:
-        raise ValueError(f"a scale of {scale} is not between 0 and {MAX_SCALE}: the 999 range has too few numbers")
+    """The figures of one authority at `scale`; ValueError where `scale` is over what the ranges of numbers allow."""
+    range_of(scale)
     return volumes()[la_code].scaled(scale)
 
 
@@ -143,7 +147,12 @@ def movers(source: str, *, seed: int, on: date, scale: float) -> Movers:
     )
     family, given = people.names(rng, np.full(count, True) if kent else rng.random(count) < UNACCOMPANIED)
     return Movers(
-        at_source, numbering(seed).numbers_of(source)[:count], targets, until - rng.integers(0, 21, count), family, given
+        at_source,
+        numbering(seed, scale).first_of(source, count),
+        targets,
+        until - rng.integers(0, 21, count),
+        family,
+        given,
     )
 
 
@@ -188,7 +197,7 @@ def plans_of(la_code: str, *, seed: int, on: date, scale: float = 1.0) -> pa.Tab
 
     drawn = Drawn.joined([open_care, past_care, open_plans, again, past_plans, open_unborn, past_unborn])
     family, given = _own_names(rng, drawn, first)
-    numbers = numbering(seed).numbers_of(la_code)
+    numbers = numbering(seed, scale).first_of(la_code, first)
     return pa.concat_tables(
         [
             table_of(la_code, drawn, numbers[drawn.who], family, given, _last_changed(drawn)),

@@ -22,6 +22,7 @@ from cpis_batch.sandbox.events import Events, events_of
 from cpis_batch.sandbox.extracts import Header, changed_on
 from cpis_batch.sandbox.faults import CATALOGUE, Fault
 from cpis_batch.sandbox.nights import next_night
+from cpis_batch.sandbox.numbers import TESTS
 from cpis_batch.sandbox.volumes import TRUST, volumes
 from cpis_batch.vocabulary import ExtractKind
 
@@ -86,7 +87,9 @@ class Rehearsal:
     catalogue: tuple[Fault, ...] = CATALOGUE
 
     def nights(self) -> Iterator[Night]:
-        """The nights, one after the other; each is made when it is asked for."""
+        """The nights, one after the other; each is made when it is asked for. ValueError where they would need LIVE numbers."""
+        if self.scale > TESTS.max_scale:
+            raise ValueError(f"a rehearsal in TEST has numbers for {TESTS.max_scale:.0f} times England: see `sandbox england`")
         plan = self._plan()
         cases: dict[str, list[Case]] = {code: [] for code in self.las}
         england: England | None = None

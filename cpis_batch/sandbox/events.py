@@ -63,8 +63,8 @@ SETTINGS = (
     ("SARC", "Sexual Assault Referral Centre", 5, ("N", "")),
 )
 
-_ROLES = ("R0050", "R0610", "R0620", "R0600", "R0260")
-_DEVICES = ("Dispatch System 1", "Triage Gateway", "Bed Board")
+ROLES = ("R0050", "R0610", "R0620", "R0600", "R0260")
+DEVICES = ("Dispatch System 1", "Triage Gateway", "Bed Board")
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ def _drawn(england: England, rng: np.random.Generator, count: int, now: datetime
                 "accessed_at": text_of(begins + timedelta(seconds=int(seconds[row]))),
                 "nhs_number": number,
                 "author_kind": "DEVICE" if devices[row] else "PERSON",
-                "author_name": _DEVICES[row % len(_DEVICES)] if devices[row] else staff[row],
-                "job_role": "" if devices[row] else _ROLES[row % len(_ROLES)],
+                "author_name": DEVICES[row % len(DEVICES)] if devices[row] else staff[row],
+                "job_role": "" if devices[row] else ROLES[row % len(ROLES)],
                 "responsible_person": staff[row] if devices[row] else "",
                 "organisation_code": organisation_code(area, setting),
                 "organisation_name": f"Illustrative {title}, {volumes()[area].name}",

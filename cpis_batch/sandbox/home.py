@@ -72,22 +72,31 @@ def parties(home: Path, las: Sequence[str], on: date) -> list[Party]:
     ]
 
 
-def make_home(home: Path, *, las: Sequence[str], starts: date, expires: date, anchor: date | None = None) -> Senders:
+def make_home(
+    home: Path,
+    *,
+    las: Sequence[str],
+    starts: date,
+    expires: date,
+    anchor: date | None = None,
+    environment: Environment = Environment.TEST,
+) -> Senders:
     """Make a home that is new; what its partners drop files with.
 
     `starts` is the first business date to be rehearsed, `expires` the last day of all keys and agreements (by the
     machine's clock it must lie ahead: gpg judges keys by that). A fortnight begins on `anchor`, by default on the third
-    night. The mailbox is the folder of the remote tree; `point_to` changes that to a server. UsageFault where there is a home.
+    night. The mailbox is the folder of the remote tree; `point_to` changes that to a server. A LIVE `environment` is for an
+    England beyond the numbers for tests (`scaled`). UsageFault where there is a home.
     """
     begins = starts - timedelta(days=365)
-    new_home.make(home, environment=Environment.TEST, now=start_of(begins))
+    new_home.make(home, environment=environment, now=start_of(begins))
     files.write(home / "reference" / "organisation_areas.csv", organisation_areas())
     links = organisations.load().tables["la_chis"].to_pylist()
     files.write(home / "reference" / "practice_chis.csv", practices({link["la_gss_code"]: link["chis_code"] for link in links}))
     files.make_folder(home / _KEYS)
     files.write(home / HOST_KEY, new_host_key())
     ssh_keys.make_client_key(home / ssh_keys.FILE_NAME, "cpis-batch rehearsal")
-    point_to(home, FolderServer(path=REMOTE), anchor=anchor or starts + timedelta(days=2))
+    point_to(home, FolderServer(path=REMOTE), anchor=anchor or starts + timedelta(days=2), environment=environment)
     master = load_master_key(home, config.load(home))
     hub.make(home, master, user_id="CP-IS hub, rehearsal <hub@example.org>", starts=begins, ends=expires)
 
@@ -130,7 +139,9 @@ def _partner_toml(party: Party, fingerprint: str, begins: date, expires: date) -
     )
 
 
-def point_to(home: Path, mailbox: FolderServer | SftpServer, *, anchor: date) -> None:
+def point_to(
+    home: Path, mailbox: FolderServer | SftpServer, *, anchor: date, environment: Environment = Environment.TEST
+) -> None:
     """Write the settings of a rehearsal, with its partners' files on `mailbox` and a fortnight that begins on `anchor`."""
     given: Mapping[str, object] = msgspec.to_builtins(mailbox)
     lines = [f"{key} = {_text(value)}" for key, value in given.items()]
@@ -140,7 +151,7 @@ def point_to(home: Path, mailbox: FolderServer | SftpServer, *, anchor: date) ->
             [
                 "# A rehearsal. `cpis-batch init` makes a home for real partners, with every setting explained.",
                 "[service]",
-                'environment = "TEST"',
+                f'environment = "{environment}"',
                 'name = "CP-IS batch exchange, rehearsal"',
                 "",
                 f"[mailboxes.{MAILBOX}]",

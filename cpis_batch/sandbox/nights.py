@@ -73,7 +73,7 @@ class _Night:
         """New people of an authority, with a plan each."""
         count, first = len(births), self.dealt[la_code]
         self.dealt[la_code] = first + count
-        numbers = numbering(self.england.seed).numbers_of(la_code)[first : first + count]
+        numbers = numbering(self.england.seed, self.england.scale).first_of(la_code, first + count)[first:]
         if len(numbers) < count:
             raise ValueError(f"the numbers of {la_code} are used up: begin a new England, or a smaller one")
         drawn = Drawn(np.arange(count), np.full(count, plan_type.value), births, starts, np.full(count, "NaT", dtype="M8[D]"))

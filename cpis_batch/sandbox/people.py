@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch.sandbox.numbers import FIRST_STEM, STEMS, Numbers
+from cpis_batch.sandbox.numbers import LARGE, TESTS, Numbers
 
 LISTS = Path(__file__).parent / "names.csv"
 
@@ -51,7 +51,9 @@ def child_ids(la_code: str, nhs_numbers: Numbers) -> pa.Array:
     They are a scrambled serial number, so that nothing of the NHS number shows in them.
     """
     style = zlib.crc32(la_code.encode())
-    serials = pc.utf8_lpad(pa.array(((nhs_numbers // 10 - FIRST_STEM) * 271_829 + style) % STEMS).cast(pa.string()), 6, "0")
+    of = LARGE if len(nhs_numbers) and nhs_numbers[0] // 10 < TESTS.first else TESTS
+    scrambled = pa.array(((nhs_numbers // 10 - of.first) * 271_829 + style) % of.stems)  # coprime to the stems of both
+    serials = pc.utf8_lpad(scrambled.cast(pa.string()), len(str(of.stems - 1)), "0")
     match style % 5:
         case 0:
             return pc.binary_join_element_wise("1", serials, "")

@@ -6,7 +6,9 @@ import socket
 import threading
 import time
 
-from benchmarks import cluster, distance, envelopes, fetch, guards, month, night, trace_nights
+import pytest
+
+from benchmarks import cluster, distance, envelopes, fetch, guards, large, month, night, trace_nights
 from benchmarks.page import page
 from cpis_batch.sandbox.volumes import choose
 
@@ -93,3 +95,15 @@ def test_the_benchmark_of_the_cluster_comes_to_one_register_whoever_works(tmp_pa
     assert len(scaling.digests) == 1
     assert len(scaling.seconds) == 2
     assert f"| {cluster.LOCAL}" in page([cluster.section(scaling)], load=0.0)
+
+
+def test_the_large_benchmarks_run_at_two_sizes_and_tell_of_all_they_measure(tmp_path, capsys: pytest.CaptureFixture[str]):
+    target = tmp_path / "page.md"
+    large.main(["--quick", "--work", str(tmp_path / "work"), "--page", str(target)])
+    text = target.read_text(encoding="utf-8")
+    assert text.strip() == capsys.readouterr().out.strip()
+    for title in ("## Validation of", "## A full extract of everything", "## Whole nights", "## A release to the CHIS units"):
+        assert title in text
+    assert "| duckdb" in text
+    assert "| one authority" in text
+    assert not (tmp_path / "work").exists()

@@ -14,7 +14,7 @@ import pytest
 from cpis_batch.nhs_number import is_valid
 from cpis_batch.sandbox.england import England, make_england, plans_of
 from cpis_batch.sandbox.extracts import body
-from cpis_batch.sandbox.numbers import MAX_SCALE
+from cpis_batch.sandbox.numbers import LARGE, TESTS
 from cpis_batch.sandbox.volumes import KENT, TRUST, choose, volumes
 
 MONDAY = date(2026, 10, 5)
@@ -156,11 +156,11 @@ def test_an_identifier_of_an_authority_is_one_person_and_looks_like_its_own() ->
 
 
 def test_england_may_be_larger_or_smaller_but_not_beyond_the_numbers_that_are_safe() -> None:
-    small, large = (plans_of(HACKNEY, seed=3, on=MONDAY, scale=scale).num_rows for scale in (0.1, MAX_SCALE))
+    small, large = (plans_of(HACKNEY, seed=3, on=MONDAY, scale=scale).num_rows for scale in (0.1, TESTS.max_scale))
     assert small == pytest.approx(101, abs=6)
     assert large == pytest.approx(3 * 1_017, abs=10)
     with pytest.raises(ValueError, match="too few numbers"):
-        plans_of(HACKNEY, seed=3, on=MONDAY, scale=MAX_SCALE + 0.1)
+        plans_of(HACKNEY, seed=3, on=MONDAY, scale=LARGE.max_scale + 0.1)
 
 
 def test_a_choice_of_authorities_has_the_trust_the_smallest_and_the_largest() -> None:

@@ -38,9 +38,9 @@ def test_missing_are_the_plans_left_out_that_have_not_ended():
 
 def test_a_child_counts_once_and_an_unborn_child_beside_its_mother():
     held = plans([plan(1), plan(1, "LAC"), plan(1, la_code=KENT), plan(2), plan(3, "UCPP"), plan(2, "UCPP")])
-    assert children(held) == 4
+    assert children([held]) == 4
     assert by_type(held) == {PlanType.CPP: 3, PlanType.LAC: 1, PlanType.UCPP: 2}
-    assert children(plans()) == 0
+    assert children([plans()]) == 0
 
 
 def test_the_register_of_any_night_can_be_seen_from_any_later_one():
