@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--seed", type=int, default=1, show_default=True, help="Decides everything; the same seed tells the same.")
-@click.option("--scale", type=float, default=1.0, show_default=True, help="The size of England, 1 being the real one.")
+@click.option(
+    "--scale",
+    type=click.FloatRange(0, 3, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="The size of England, 1 being the real one.",
+)
 @click.option("--afresh", is_flag=True, help="Remove an earlier demonstration from the home first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of words.")
 @click.pass_obj
