@@ -26,7 +26,7 @@ keys list | keys check | keys export | keys make hub --from 2027-01-01 --to 2029
 audit show | audit verify | ledger show | keys make audit --dry-run
 keys make master --dry-run | keys import --party E09000012 OWN | rules list | rules show CPB-302
 la check EXTRACT | la check BROKEN | la seal BROKEN --key KEY --hub HUB
-sandbox hostile | sandbox faults | sandbox serve | demo | init
+sandbox hostile | sandbox faults | sandbox serve | sandbox england --on 2026-11-20 --after 2026-11-21 NOWHERE | demo | init
 run national --dry-run | run national | run intake --dry-run | run nightly --dry-run | run fortnightly | run intake | run nightly
 holds show 77 | holds release 77 --by x --reason y | deliveries resend 77 | rules show CPB-999
 retention plan | retention apply --plan 000000000000 --by J.Okafor --reason asked --yes

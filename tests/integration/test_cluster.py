@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import gc
 import hashlib
 import json
 import os
@@ -106,6 +107,16 @@ class Here:
 
     hub: Hub
     outcome: dict[str, Any]
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def what_dask_leaves_open() -> Iterator[None]:
+    """Have sockets that Dask's client forgets to close found here, not in whatever test comes next."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
