@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import cluster, desk, envelopes, fetch, guards, month, night, papers, trace, trace_nights, validation
-from benchmarks.page import Section, page
+from benchmarks.page import Section, renewed
 from cpis_batch.sandbox.volumes import choose, volumes
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -25,7 +25,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small England, one round: shows that it runs")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=STAGES, action="append", help="this stage; may be given again. No page without --page")
+    parser.add_argument(
+        "--only", choices=STAGES, action="append", help="this stage; may be given again. With --page its part is renewed"
+    )
     parser.add_argument("--page", type=Path, help="where to write the page; by default docs/performance.md, with --quick nowhere")
     given = parser.parse_args(arguments)
     load = os.getloadavg()[0]
@@ -71,9 +73,11 @@ def main(arguments: list[str] | None = None) -> None:
             sections.append(cluster.section(scaling))
     finally:
         shutil.rmtree(WORK, ignore_errors=True)
-    text = page(sections, load)
+    target = given.page or (None if given.quick or given.only else PAGE)
+    before = target.read_text(encoding="utf-8") if target and given.only and target.exists() else ""
+    text = renewed(before, sections, load)
     print(text)
-    if target := given.page or (None if given.quick or given.only else PAGE):
+    if target:
         target.write_text(text, encoding="utf-8")
 
 

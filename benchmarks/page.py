@@ -53,6 +53,18 @@ def page(sections: Sequence[Section], load: float) -> str:
     return "\n\n".join((*head, *map(str, sections))) + "\n"
 
 
+def renewed(before: str, sections: Sequence[Section], load: float) -> str:
+    """A page with these sections measured anew, in their places or at its end, and the others as they stand `before`."""
+    _, *parts = before.split("\n## ")
+    kept = {part.partition("\n")[0]: f"## {part.strip()}" for part in parts}
+    measured = {section.title: str(section) for section in sections}
+    others = [title for title in kept if title not in measured]
+    if not others:
+        return page(sections, load)
+    told = f"Measured in the last run: {'; '.join(measured)}. Written by an earlier one: {'; '.join(others)}."
+    return "\n\n".join(("# How fast, how big", _WORDS, told, machine(load), *(kept | measured).values())) + "\n"
+
+
 def machine(load: float) -> str:
     """What it was measured on."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9

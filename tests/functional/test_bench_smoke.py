@@ -9,7 +9,7 @@ import time
 import pytest
 
 from benchmarks import cluster, distance, envelopes, fetch, guards, large, month, night, trace_nights
-from benchmarks.page import page
+from benchmarks.page import Section, Table, page, renewed
 from cpis_batch.sandbox.volumes import choose
 
 
@@ -107,3 +107,17 @@ def test_the_large_benchmarks_run_at_two_sizes_and_tell_of_all_they_measure(tmp_
     assert "| duckdb" in text
     assert "| one authority" in text
     assert not (tmp_path / "work").exists()
+
+
+def test_a_stage_by_itself_renews_its_part_of_the_page_and_leaves_the_others():
+    def measured(title: str, figure: str) -> Section:
+        return Section(title, (f"Of {title}.",), (Table(("what", "seconds"), ((title, figure),)),))
+
+    whole = page([measured("One", "1.0"), measured("Two", "2.0")], load=0.0)
+    again = renewed(whole, [measured("Two", "3.0"), measured("Three", "4.0")], load=0.0)
+    assert [line for line in again.splitlines() if line.startswith("## ")] == ["## One", "## Two", "## Three"]
+    assert "| One  | 1.0 " in again
+    assert "| Two  | 3.0 " in again
+    assert "2.0" not in again.partition("## One")[2]
+    assert "Measured in the last run: Two; Three. Written by an earlier one: One." in again
+    assert renewed("", [measured("One", "1.0")], load=0.0) == page([measured("One", "1.0")], load=0.0)
