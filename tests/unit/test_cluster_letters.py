@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
+from cpis_batch import spec
 from cpis_batch.cluster.address import fit, tls_of
 from cpis_batch.cluster.letters import Channel, Letterbox, letter_to
 from cpis_batch.cluster.likeness import differences, likeness
@@ -87,3 +90,15 @@ def test_machines_are_alike_but_for_what_is_told():
     assert differences(here, {name: value for name, value in here.items() if name != "its files"}) == [
         f"its files missing and not {here['its files']}"
     ]
+
+
+def test_machines_whose_published_schemas_differ_are_not_alike(tmp_path, monkeypatch):
+    """The reader loads them: the same file would be read in two ways."""
+    copied = tmp_path / "specs"
+    shutil.copytree(spec.folder(), copied)
+    monkeypatch.setattr(spec, "folder", lambda: copied)
+    assert likeness.__wrapped__() == likeness()
+    schema = next(copied.glob("la-extract/1.0/*detail*.json"))
+    schema.write_text(schema.read_text().replace("Mandatory", "Optional", 1))
+    (told,) = differences(likeness(), likeness.__wrapped__())
+    assert told.startswith("its files ")
