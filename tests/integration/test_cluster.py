@@ -24,6 +24,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import distributed
 import pytest
 
 from cpis_batch import config
@@ -276,6 +277,33 @@ def test_a_worker_killed_in_the_middle_changes_nothing(here, there, held):
     code, document, errors = run.ended()
     assert (code, document.get("failed")) == (0, {}), errors
     assert outcome(there) == here.outcome
+
+
+def test_what_a_scheduler_holds_of_a_task_is_sealed(there, held):
+    """While workers are at work: of whom a task is, no word stands there in plain, as it would in any task of Dask's."""
+    cluster, gpgs = held
+    cluster.configure(there.home)
+    run = typed(there, cluster.address)
+    run.wait_for(*gpgs)
+
+    def specifications(dask_scheduler: Any) -> dict[str, bytes]:
+        import pickle
+
+        return {str(key): pickle.dumps(task.run_spec) for key, task in dask_scheduler.tasks.items()}
+
+    ca, certificate, key = (f"{cluster.tls}/{name}" for name in ("ca.pem", "node.pem", "node.key"))
+    files = {"tls_ca_file": ca, "tls_client_cert": certificate, "tls_client_key": key}
+    security = distributed.Security(require_encryption=True, **files)
+    with distributed.Client(cluster.address, security=security, set_as_default=False) as client:
+        found = client.run_on_scheduler(specifications)
+    assert found
+    assert all(key.startswith("cpis-batch-") and b"perform" in told for key, told in found.items())
+    for la in (HACKNEY, KENT, CAMDEN, ISLINGTON):
+        assert not [key for key, told in found.items() if la.encode() in told]
+    for one in gpgs:
+        one.let_go()
+    code, document, errors = run.ended()
+    assert (code, document.get("failed")) == (0, {}), errors
 
 
 def test_a_worker_that_comes_in_the_middle_is_given_the_keys_and_works(here, there, tmp_path, gpgs):
