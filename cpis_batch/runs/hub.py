@@ -206,7 +206,10 @@ def _cluster(address: str | None, settings: Settings, home: Path) -> Iterator[Cl
     try:
         from cpis_batch.runs.cluster import connected
     except ModuleNotFoundError:
-        raise ConfigFault("Dask is not installed here.", "Install cpis-batch[cluster].") from None
+        raise ConfigFault(
+            "Dask is not installed here.",
+            "In the program's folder run: .venv/bin/pip install -e '.[cluster]' (docs/cluster.md tells the rest).",
+        ) from None
     with connected(address, settings, home) as found:
         yield found
 
