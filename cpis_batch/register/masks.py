@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cpis_batch.business_time import birthday
 from cpis_batch.vocabulary import PlanType
 
 Column = Any  # pa.Array or pa.ChunkedArray
@@ -30,6 +31,12 @@ def adult_on(date_of_birth: Column) -> pa.Array:
     return later
 
 
+def _child_if_born(on: date) -> date:
+    """The earliest date of birth of those whose 18th birthday is not before the day `on`."""
+    about = on.replace(year=on.year - 18, day=min(on.day, 28))  # a later month's end, and the leap day before 1 March, are near
+    return next(day for day in (about + timedelta(days) for days in range(-1, 5)) if birthday(day, 18) >= on)
+
+
 def outlives_childhood(plan_type: Column, end_date: Column, adult: Column) -> Column:
     """Whether a plan runs past the 18th birthday (`adult`). A UCPP is an adult's row and never does (F52)."""
     return pc.and_(pc.not_equal(plan_type, PlanType.UCPP), pc.fill_null(pc.greater(end_date, adult), fill_value=True))
@@ -39,7 +46,7 @@ def active(plans: pa.Table, on: date) -> Column:
     """Whether each plan is to be shown on the day `on`. The day it starts, the day it ends and the 18th birthday count."""
     began = pc.less_equal(plans["start_date"], on)
     lasts = pc.fill_null(pc.greater_equal(plans["end_date"], on), fill_value=True)
-    not_grown = pc.or_(pc.equal(plans["plan_type"], PlanType.UCPP), pc.greater_equal(adult_on(plans["date_of_birth"]), on))
+    not_grown = pc.or_(pc.equal(plans["plan_type"], PlanType.UCPP), pc.greater_equal(plans["date_of_birth"], _child_if_born(on)))
     return pc.fill_null(pc.and_(pc.and_(began, lasts), not_grown), fill_value=False)
 
 

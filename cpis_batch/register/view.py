@@ -61,8 +61,10 @@ def children(parts: Iterable[pa.Table]) -> int:
         except pa.ArrowInvalid:  # its message quotes what it read
             raise Bug("A plan of the register has no number of ten digits.", "Run: cpis-batch register verify") from None
         unborn = pc.equal(plans["plan_type"], PlanType.UCPP).to_numpy()
-        seen.append(np.unique(np.where(unborn, -1 - numbers, numbers)))
-    return len(np.unique(np.concatenate(seen)))
+        seen.append(np.where(unborn, -1 - numbers, numbers))
+    each = np.concatenate(seen)
+    each.sort()  # np.unique hashes, which takes ten times as long where most are unique (measured)
+    return len(each) - int(np.count_nonzero(each[1:] == each[:-1]))
 
 
 def by_type(plans: pa.Table) -> dict[PlanType, int]:

@@ -47,6 +47,13 @@ def test_what_is_active_or_spent_is_one_question_in_sql_and_over_columns(start, 
     assert masks.spent(held["end_date"], today, days).to_pylist() == asked["spent"].to_pylist()
 
 
+@given(st.dates(date(1990, 1, 1), date(2060, 12, 31)))
+def test_f52_who_is_a_child_on_a_day_is_known_by_one_date_of_birth(today):
+    births = [today.replace(year=today.year - 18, day=1) + timedelta(days) for days in range(-35, 65)]
+    held = plans([plan(n, "LAC", date(1980, 1, 1), date_of_birth=born) for n, born in enumerate(births, 1)])
+    assert masks.active(held, today).to_pylist() == [birthday(born, 18) >= today for born in births]
+
+
 @pytest.mark.parametrize(
     ("born", "last_day"), [(BORN, ADULT), (date(2008, 2, 29), date(2026, 3, 1)), (date(2008, 2, 28), date(2026, 2, 28))]
 )
