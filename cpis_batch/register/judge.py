@@ -74,7 +74,7 @@ def judge(
     sooner = pc.or_kleene(was_open, pc.greater(before["end_date"], after["end_date"]))
     dates_differ = _any(*(_differ(before[name], after[name]) for name in ("start_date", "end_date", "date_of_birth")))
     others_differ = _any(*(_differ(before[name], after[name]) for name in ("end_basis", "child_id")))
-    names_differ = _any(*(_differ(_nfc(before[name]), _nfc(after[name])) for name in ("family_name", "given_name")))
+    names_differ = _any(*(_names_differ(before[name], after[name]) for name in ("family_name", "given_name")))
 
     passed_over = _first(
         (_all(unknown, deleting), DELETE_UNKNOWN),
@@ -96,8 +96,11 @@ def judge(
     return Judged(change, passed_over, dates_differ)
 
 
-def _nfc(names: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.utf8_normalize(names, form="NFC")
+def _names_differ(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.Array:
+    """Whether two names differ, composed characters (NFC) or not: of these it is asked only where the bytes differ."""
+    differ = _differ(one, other).combine_chunks()
+    composed = (pc.utf8_normalize(names.filter(differ), form="NFC").combine_chunks() for names in (one, other))
+    return pc.replace_with_mask(differ, differ, _differ(*composed))
 
 
 def _differ(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -22,13 +22,14 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cpis_batch.business_time import birthday
 from cpis_batch.errors import Bug
 from cpis_batch.register import masks
 from cpis_batch.register.history import deleted_keys
 from cpis_batch.register.judge import FACTS, Judged, afterwards, judge
 from cpis_batch.register.pairing import PERSON_AND_TYPE, PLAN, keys, pair
 from cpis_batch.register.schema import ACCEPTED, CHANGES, HISTORY, PLANS
-from cpis_batch.vocabulary import CLOSES, Change, ExtractKind
+from cpis_batch.vocabulary import CLOSES, Change, ExtractKind, PlanType
 
 RETENTION_DAYS = 365  # DESIGN, section 3; a home may set another in [retention]
 
@@ -87,7 +88,7 @@ def merge(
     Bug where the part holds another LA's plan or two accepted rows have one key.
     """
     plans, accepted = plans.combine_chunks(), accepted.combine_chunks()
-    _check(plans, accepted, facts.la_code)
+    _check(plans, facts.la_code)
     pairs = pair(plans, accepted, business_date)
     before, said = plans.take(pairs["plan"]).combine_chunks(), accepted.take(pairs["row"]).combine_chunks()
     after = afterwards(before, said, business_date)
@@ -132,16 +133,18 @@ def age_out(plans: pa.Table, *, business_date: date, known_at: datetime) -> Merg
 
 def next_age_out(plans: pa.Table) -> date | None:
     """The earliest day on which `age_out` would end a plan; it may lie in the past. None where no plan waits for it."""
-    adult = masks.adult_on(plans["date_of_birth"])
-    day: date | None = pc.min(adult.filter(masks.outlives_childhood(plans["plan_type"], plans["end_date"], adult))).as_py()
-    return day
+    ends, born = plans["end_date"], plans["date_of_birth"]
+    childs, is_open = pc.not_equal(plans["plan_type"], PlanType.UCPP), pc.is_null(ends)
+    first_born = pc.min(born.filter(pc.and_(childs, is_open)))  # who was born first turns 18 first
+    ending = pc.and_(childs, pc.invert(is_open))
+    adult = masks.adult_on(born.filter(ending))
+    beyond = pc.min(adult.filter(pc.greater(ends.filter(ending), adult))).as_py()
+    return min((day for day in (first_born.is_valid and birthday(first_born.as_py(), 18), beyond) if day), default=None)
 
 
-def _check(plans: pa.Table, accepted: pa.Table, la_code: str) -> None:
+def _check(plans: pa.Table, la_code: str) -> None:
     if pc.any(pc.not_equal(plans["la_code"], la_code)).as_py():
         raise Bug(f"The part of {la_code} holds a plan of another authority.", "Run: cpis-batch register verify")
-    if len(pc.unique(keys(accepted, PLAN))) < accepted.num_rows:
-        raise Bug(f"Two accepted rows of {la_code} have one key.", "The rule on duplicates within a file let them through.")
 
 
 def _among(rows: pa.Table, columns: Sequence[str], some: pa.Table | None) -> pa.Array:

@@ -9,14 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpis_batch.business_time import birthday
+from cpis_batch.errors import Bug
 from cpis_batch.vocabulary import PlanType
 
 PERSON_AND_TYPE = ("nhs_number", "plan_type")
 PLAN = (*PERSON_AND_TYPE, "start_date")  # the register's key within one LA
+
+_Places = npt.NDArray[np.int64]
+_TYPES = pa.array(sorted(PlanType))
+_DIGITS = 10
+_SINCE_YEAR_1 = (date(1970, 1, 1) - date(1, 1, 1)).days
 
 
 def keys(table: pa.Table, columns: Sequence[str]) -> pa.Array:
@@ -26,38 +34,65 @@ def keys(table: pa.Table, columns: Sequence[str]) -> pa.Array:
     return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
 
 
+def numbers(table: pa.Table) -> _Places:
+    """One number a row that stands for PLAN and sorts as it does: NHS number, then type, then day, in 58 bits.
+
+    Looked up in a tenth of the time that text takes (measured). Bug where a row is no plan: intake lets none through.
+    """
+    person, kind = table["nhs_number"], pc.index_in(table["plan_type"], value_set=_TYPES)
+    widths = pc.min_max(pc.binary_length(person)).as_py()
+    try:
+        number = person.cast(pa.int64())
+    except pa.ArrowInvalid:  # its message quotes what it read
+        number = pa.nulls(len(person), pa.int64())
+    day = table["start_date"].cast(pa.int32())
+    if {*widths.values()} - {None, _DIGITS} or number.null_count or kind.null_count or day.null_count:
+        raise Bug("A row has no NHS number of ten digits, plan type and start date.", "The rules let it through; report it.")
+    made: _Places = (number.to_numpy() << 2 | kind.to_numpy()) << 22 | (day.to_numpy() + _SINCE_YEAR_1)
+    return made
+
+
 def pair(plans: pa.Table, accepted: pa.Table, business_date: date) -> pa.Table:
     """Positions, `plan` in `plans` (PLANS) and `row` in `accepted` (ACCEPTED): every plan and every row stands in one pair.
 
     `plan` is null where the row speaks of no plan held, `row` where no row speaks of the plan. Sorted by the key that the
-    plan has afterwards.
+    plan has afterwards. Bug where two accepted rows have one key.
     """
-    plan_keys, row_keys = keys(plans, PLAN), keys(accepted, PLAN)
-    spoken_of = pc.index_in(row_keys, value_set=plan_keys)
-    unspoken = pc.indices_nonzero(pc.invert(pc.is_in(plan_keys, value_set=row_keys)))
-    unknown = pc.indices_nonzero(pc.is_null(spoken_of))
-    moves = _moves(plans, accepted, unspoken, unknown, business_date)
-    if moves:
-        spoken_of = pa.array([moves.get(row, plan) for row, plan in enumerate(spoken_of.to_pylist())], pa.int32())
-        unspoken = unspoken.filter(pc.invert(pc.is_in(unspoken, value_set=pa.array(moves.values(), unspoken.type))))
-    pairs = pa.table(
-        {
-            "plan": pa.concat_arrays([spoken_of, unspoken.cast(pa.int32())]),
-            "row": pa.concat_arrays([pa.array(range(accepted.num_rows), pa.int32()), pa.nulls(len(unspoken), pa.int32())]),
-        }
-    )
-    said, held = accepted.take(pairs["row"]), plans.take(pairs["plan"])
-    afterwards = pa.table({name: pc.coalesce(said[name], held[name]) for name in PLAN})
-    return pairs.take(pc.sort_indices(afterwards, sort_keys=[(name, "ascending") for name in PLAN]))
+    held, sent = numbers(plans), numbers(accepted)
+    in_order = np.argsort(sent, kind="stable")
+    if (np.diff(sent[in_order]) == 0).any():
+        raise Bug("Two accepted rows have one key.", "The rule on duplicates within a file let them through.")
+    spoken_of = np.empty_like(sent)
+    spoken_of[in_order] = _places(sent[in_order], held)  # in their order: the memory is then walked through, not jumped about in
+    unspoken = np.ones(len(held), np.bool_)
+    unspoken[spoken_of[spoken_of >= 0]] = False
+    for row, plan in _moves(plans, accepted, np.flatnonzero(unspoken), np.flatnonzero(spoken_of < 0), business_date).items():
+        spoken_of[row], unspoken[plan] = plan, False
+    left = np.flatnonzero(unspoken)
+    order = np.argsort(np.concatenate([sent, held[left]]), kind="stable")
+    pairs = {
+        "plan": np.concatenate([spoken_of, left])[order],
+        "row": np.concatenate([np.arange(len(sent)), np.full(len(left), -1)])[order],
+    }
+    return pa.table({name: pa.array(places, pa.int32(), mask=places < 0) for name, places in pairs.items()})
 
 
-def _moves(plans: pa.Table, accepted: pa.Table, unspoken: pa.Array, unknown: pa.Array, today: date) -> dict[int, int]:
+def _places(sought: _Places, among: _Places) -> _Places:
+    """Where each of `sought` stands in `among`, -1 where it does not."""
+    if not len(among):
+        return np.full(len(sought), -1)
+    order = np.argsort(among, kind="stable")
+    at = order[np.searchsorted(among, sought, sorter=order).clip(max=len(among) - 1)]
+    return np.where(among[at] == sought, at, -1)
+
+
+def _moves(plans: pa.Table, accepted: pa.Table, unspoken: _Places, unknown: _Places, today: date) -> dict[int, int]:
     """For each row that amends the start of an open plan, the plan. The plan that started last, should there be two."""
     if not len(unspoken) or not len(unknown):
         return {}
-    standing = plans.take(unspoken).append_column("plan", unspoken)
+    standing = plans.take(unspoken).append_column("plan", pa.array(unspoken))
     standing = standing.filter(pc.is_null(standing["end_date"])).sort_by([("start_date", "descending")])
-    coming = accepted.take(unknown).append_column("row", unknown)
+    coming = accepted.take(unknown).append_column("row", pa.array(unknown))
     coming = coming.filter(pc.and_(pc.is_null(coming["end_date"]), pc.is_null(coming["delete_date"])))
     coming = coming.filter(pc.is_in(keys(coming, PERSON_AND_TYPE), value_set=keys(standing, PERSON_AND_TYPE)))
     columns = [*PERSON_AND_TYPE, "date_of_birth"]

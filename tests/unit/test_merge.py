@@ -260,6 +260,15 @@ def test_two_rows_of_one_key_are_refused_without_naming_the_child():
     assert nhs(1) not in str(refused.value)
 
 
+@pytest.mark.parametrize("amiss", [{"nhs_number": "999000001"}, {"nhs_number": "99900000 8"}, {"plan_type": "CIN"}], ids=str)
+def test_what_is_no_plan_is_refused_without_naming_the_child(amiss):
+    for held, sent in (([plan(2) | amiss], []), ([], [row(2) | amiss])):
+        with pytest.raises(Bug) as refused:
+            taken(plans(held), accepted(sent))
+        assert refused.value.__cause__ is None
+        assert amiss.get("nhs_number", "none") not in str(refused.value)
+
+
 def test_f03_the_same_file_merged_twice_changes_nothing():
     held = plans([plan(1), plan(2), plan(3), plan(4, end_date=date(2026, 9, 1)), plan(5), plan(6)])
     sent = accepted(
