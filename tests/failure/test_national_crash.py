@@ -62,7 +62,7 @@ def test_f59_killed_anywhere_the_national_view_tells_each_authority_once(due, un
 
 
 def dies(due: Hub, folder: Path, call: str, place: int, whole: dict[str, Any]) -> bool:
-    """Whether a run was killed there; how many pages SQLite writes differs a little, so a late point is looked for in three runs."""
+    """Whether a run was killed there in one of three runs: how many pages SQLite writes differs a little."""
     for attempt in range(3):
         hub = copy_of(due, folder / str(attempt) / "hub")
         done = injected(hub, f"{call}:signal=KILL:when={place}", words=WORDS)
