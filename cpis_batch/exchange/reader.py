@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Iterator
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -24,11 +23,18 @@ class Reader:
         self._path_field = path_field
         self._opening = opening
         self._handle = b""
+        self._looked = False
+        self._found: Attributes | None = None
 
-    @cached_property
+    @property
     def before(self) -> Attributes | None:
-        """What stood at its path just before it was opened, a symlink not followed."""
-        return self._wire.attributes(self._before)
+        """What stood at its path just before it was opened, a symlink not followed.
+
+        No `cached_property`: in Python 3.11 that holds one lock for all readers while it waits for the server.
+        """
+        if not self._looked:
+            self._found, self._looked = self._wire.attributes(self._before), True
+        return self._found
 
     def whole(self, size: int) -> bytes:
         """The first `size` bytes, MOST_AT_ONCE at most, and one more if there is one, in one round trip; then it is closed.

@@ -279,6 +279,19 @@ def test_f12_while_one_partner_drips_the_others_on_the_same_server_are_read(faul
             assert slowly.result().size == 6
 
 
+def test_f12_who_waits_to_hear_what_stands_at_a_path_keeps_nobody_else_waiting(faulty, tmp_path):
+    with faulty(Faults(folder="slow", silent_on=frozenset({"lstat"})), fetch_seconds=4.0, channels=2) as place:
+        place.file("quick.pgp", b"sealed")
+        (quick,) = place.mailbox.list(INBOUND).entries
+        with ThreadPoolExecutor(1) as threads:
+            stuck = threads.submit(place.mailbox.fetch, "slow", quick, tmp_path / "slow")
+            while place.server.asked("lstat") == 0:
+                place.mailbox.list(INBOUND)
+            place.mailbox.fetch(INBOUND, quick, tmp_path / "quick")
+            assert not stuck.done()
+            assert isinstance(stuck.exception(), PartnerUnreachable)
+
+
 @contextmanager
 def listener(*, greets: bytes = b"") -> Iterator[int]:
     """A server that takes connections, greets, and says no more."""
