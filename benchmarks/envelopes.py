@@ -1,8 +1,9 @@
 """Opening and sealing: the messages of one night, against a shell loop of `gpg`.
 
 Two worker processes that are up do ours, as in a night: opening holds gpg behind walls, lets its status lines decide, and
-keeps the plaintext in memory; PySequoia seals. The loop runs `gpg --decrypt`, and `gpg --sign --encrypt`, once a file, and
-trusts every key that it holds. Both read and write the same files on the same disk, the plaintext of ours excepted.
+keeps the plaintext in memory, with the senders' certificates in keyboxes as on any night but a sender's first; PySequoia seals.
+The loop runs `gpg --decrypt`, and `gpg --sign --encrypt`, once a file, and trusts every key that it holds. Both read and write
+the same files on the same disk, the plaintext of ours excepted.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def run(folder: Path, *, las: Sequence[str], scale: float, rounds: int, told: Ca
         plain.append(str(path))
     race = Race(len(plain), sum(Path(name).stat().st_size for name in plain))
     sealed = [f"{name}.pgp" for name in plain]
-    with _gpg(la, hub) as theirs, GpgHome([hub.secret]) as home, _pool() as pool:
+    with _gpg(la, hub) as theirs, GpgHome([hub.secret], folder / "keyboxes") as home, _pool() as pool:
         gpg = shlex.join(["gpg", "--homedir", str(theirs), "--batch", "--quiet", "--yes", "--trust-model", "always"])
         to, by = f"--recipient {hub.fingerprint}", f"--local-user {la.fingerprint}"
         sealing = f'for f in *.csv; do {gpg} {by} {to} --sign --encrypt --output "$f.pgp" "$f"; done'

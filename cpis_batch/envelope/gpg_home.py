@@ -18,28 +18,33 @@ from typing import Self
 
 from pysequoia import Tsk
 
-from cpis_batch.envelope import gnupg
+from cpis_batch import files
+from cpis_batch.envelope import gnupg, keyboxes
 from cpis_batch.errors import KeyFault
 
 PREFIX = "cpis-gpg-"
-HUB_KEYRING = "hub.gpg"
 _MEMORY = Path("/dev/shm")  # noqa: S108  the folders in it are made with mode 700, and with no name that one could guess
 
 
 class GpgHome:
     """A GNUPGHOME with `secret_keys` (binary or armored, without a password) in it; a context manager; `path` is for gpg.
 
-    KeyFault where gpg does not take a key; ConfigFault where there is no gpg. What killed processes left is swept first.
+    `kept` is where the senders' keyboxes stay from run to run (`keyboxes`); without it none are made. KeyFault where gpg does not
+    take a key; ConfigFault where there is no gpg. What killed processes left is swept first.
     """
 
-    def __init__(self, secret_keys: Sequence[bytes] = ()) -> None:
+    def __init__(self, secret_keys: Sequence[bytes] = (), kept: Path | None = None) -> None:
         self._secret_keys = secret_keys
+        self._kept = kept
 
     def __enter__(self) -> Self:
         self.sweep()
         self.path, self._lock = _make_locked()
         try:
             _import(self.path, self._secret_keys)
+            if self._kept:
+                files.make_folder(self._kept)
+                (self.path / keyboxes.FOLDER).symlink_to(self._kept.absolute())
         except BaseException:
             self._close()
             raise
@@ -93,20 +98,18 @@ def _make_locked() -> tuple[Path, int]:
 
 
 def _import(home: Path, secret_keys: Sequence[bytes]) -> None:
-    public = home / HUB_KEYRING
-    public.write_bytes(b"".join(_public(secret) for secret in secret_keys))
     if not secret_keys:
         return
-    done = gnupg.run(home, "--status-fd=1", "--import", given=b"".join(bytes(Tsk.from_bytes(secret)) for secret in secret_keys))
+    done = gnupg.run(home, "--status-fd=1", "--import", given=b"".join(map(_binary, secret_keys)))
     # IMPORT_OK <flags> <fingerprint>; 16 among the flags: it holds a secret key
     flags = [int(line.split()[2]) for line in done.split(b"\n") if line.startswith(b"[GNUPG:] IMPORT_OK ")]
     if sum(bool(flag & 16) for flag in flags) != len(secret_keys):
         raise KeyFault("gpg did not take every secret key of the hub.", "Run: cpis-batch keys check")
 
 
-def _public(secret: bytes) -> bytes:
+def _binary(secret: bytes) -> bytes:
     try:
-        return bytes(Tsk.from_bytes(secret).extract_certificate())
+        return bytes(Tsk.from_bytes(secret))
     except Exception:  # noqa: BLE001  the library knows only RuntimeError, which may quote what it read
         raise KeyFault("A secret key of the hub is unreadable.", "Run: cpis-batch keys check") from None
 

@@ -21,6 +21,7 @@ from typing import Any
 from cpis_batch import files
 from cpis_batch.cluster.letters import Channel, Letterbox
 from cpis_batch.cluster.likeness import likeness
+from cpis_batch.envelope import keyboxes
 from cpis_batch.envelope.opening import GpgHome
 from cpis_batch.errors import Bug, CpisError, DiskFault, place_of
 from cpis_batch.runs import worker
@@ -96,7 +97,7 @@ class _Safe:
             self._forget()
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             umask = os.umask(0o077)
-            opener = GpgHome(given.gpg_keys)
+            opener = GpgHome(given.gpg_keys, given.common.home / keyboxes.FOLDER)
             opener.__enter__()
             until = time.monotonic() + given.lease
             self._held = _Held(given.session, Channel(given.channel), given.lease, until, opener, umask)

@@ -32,6 +32,7 @@ from cpis_batch.catalogue.records import Commit, CommitHead, LaVersion, Waiting
 from cpis_batch.config import Settings
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope import hub as hub_keys
+from cpis_batch.envelope import keyboxes
 from cpis_batch.envelope.opening import GpgHome
 from cpis_batch.errors import Bug, ConfigFault, Exit, StateFault, UsageFault
 from cpis_batch.intake import collect
@@ -245,6 +246,7 @@ def tidy(hub: Hub) -> None:
     """
     files.sweep(hub.home)
     GpgHome.sweep()
+    keyboxes.tidy(hub.home / keyboxes.FOLDER, len(hub.partners))
     if in_force := hub.catalogue.audit_key():
         audit_key.keep(hub.home, in_force)
     in_use = hub.catalogue.parts_in_use()
@@ -265,7 +267,7 @@ def _remove(folder: Path, suffix: str, which: Callable[[str], bool]) -> None:
 
 def gpg_home(hub: Hub, since: date | None = None) -> GpgHome:
     """An ephemeral gpg home with the hub's accepted keys, for opening messages; those accepted on any day from `since` on."""
-    return GpgHome(_accepted(hub, since))
+    return GpgHome(_accepted(hub, since), hub.home / keyboxes.FOLDER)
 
 
 def _accepted(hub: Hub, since: date | None) -> list[bytes]:
@@ -335,7 +337,7 @@ def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = Fa
         with hub.cluster.session(common, keys, gpg_keys) as executor:
             yield executor
         return
-    with GpgHome(gpg_keys) as opener:
+    with GpgHome(gpg_keys, hub.home / keyboxes.FOLDER) as opener:
         keys = dataclasses.replace(keys, gpg_home=opener.path)
         count = min(worker_count(hub), tasks)
         if not apart and (little or count == 1):

@@ -33,9 +33,9 @@ def la(people):
     return people["la"]
 
 
-@pytest.fixture(scope="module")
-def gpg_home(hub):
-    with GpgHome([hub.secret]) as home:
+@pytest.fixture(scope="module", params=[False, True], ids=["", "with keyboxes"])
+def gpg_home(hub, request, tmp_path_factory):
+    with GpgHome([hub.secret], tmp_path_factory.mktemp("kept") if request.param else None) as home:
         yield home.path
 
 
@@ -135,7 +135,7 @@ def test_f23_an_expired_key_is_refused(council, people, gpg_home, tmp_path):
 
 
 def test_f23_a_message_out_of_the_archive_is_judged_by_the_day_it_came(council, people, gpg_home, tmp_path):
-    la = council.makes_key("One year <one-year@example.org>")
+    la = council.makes_key(f"One year <one-year-{gpg_home.name}@example.org>")
     (tmp_path / "archived.pgp").write_bytes(council.seals(PLAINTEXT, to=[people["hub"]], by=la))
     years = {
         year: open_message(
