@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import cluster, desk, envelopes, fetch, guards, month, night, papers, trace, trace_nights, validation
+from benchmarks import cluster, desk, envelopes, fetch, guards, month, night, papers, profile, trace, trace_nights, validation
 from benchmarks.page import Section, renewed
 from cpis_batch.sandbox.volumes import choose, volumes
 
@@ -17,7 +17,20 @@ PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 WORK = Path(__file__).parent.parent / "bench-work"
 QUICK_LAS, QUICK_SCALE, QUICK_ROWS, QUICK_NIGHTS, QUICK_BYTES = 6, 0.1, 2_000, 3, 3_000_000
 OFTEN = 4  # rounds at least of what is a few percent of a night: less would tell the machine's mood
-STAGES = ("night", "guards", "fetch", "envelopes", "validation", "papers", "trace", "trace-nights", "month", "desk", "cluster")
+STAGES = (
+    "night",
+    "profile",
+    "guards",
+    "fetch",
+    "envelopes",
+    "validation",
+    "papers",
+    "trace",
+    "trace-nights",
+    "month",
+    "desk",
+    "cluster",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -41,6 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if "night" in stages:
             sections.append(night.section(night.run(WORK / "night", las=las, scale=scale, rounds=rounds, told=told)))
+        if "profile" in stages:
+            sections.append(profile.section(profile.run(WORK / "profile", las=las, scale=scale, told=told)))
         if "guards" in stages:
             sections.append(guards.section(guards.run(WORK / "guards", las=las, scale=scale, rounds=often, told=told)))
         if "fetch" in stages:
