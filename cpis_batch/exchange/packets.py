@@ -20,6 +20,7 @@ POSIX_RENAME, FSYNC = b"posix-rename@openssh.com", b"fsync@openssh.com"
 
 PIECE = 32_768  # bytes of a read or write that every server must support
 AHEAD = 64  # requests of that size on their way at a time: 2 MiB, the window of a channel
+TOGETHER = 16  # further requests that go out at a time: each by itself is a packet of SSH, and cost as much as its answer
 MOST_AT_ONCE = (AHEAD - 1) * PIECE  # bytes that can be asked for in one round trip
 LONGEST_PACKET = 256 * 1024 + 1024  # OpenSSH sends and takes 256 KiB
 MOST_EXTENDED = 16  # further attributes of a file; no server in use sends one

@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from cpis_batch.exchange.packets import AHEAD, CLOSE, FSTAT, LSTAT, PIECE, READ, Attributes, Refusal
+from cpis_batch.exchange.packets import AHEAD, CLOSE, FSTAT, LSTAT, PIECE, READ, TOGETHER, Attributes, Refusal
 
 if TYPE_CHECKING:
     from cpis_batch.exchange.wire import Wire
@@ -64,15 +64,11 @@ class Reader:
     def pieces(self, size: int) -> Iterator[bytes]:
         """The first `size` bytes in order, and one more if there is one; fewer where the file ends before."""
         self._handle = self._wire.handle(self._opening)
-        wanted = ((start, min(PIECE, size - start)) for start in range(0, size, PIECE))
-        asked = deque((start, length, self._read(start, length)) for start, length in islice(wanted, AHEAD - 1))
-        last_is_asked = False
+        wanted = chain(((start, min(PIECE, size - start)) for start in range(0, size, PIECE)), [(size, 1)])
+        asked: deque[tuple[int, int, int]] = deque()
         while True:
-            if (following := next(wanted, None)) is not None:
-                asked.append((*following, self._read(*following)))
-            elif not last_is_asked:
-                asked.append((size, 1, self._read(size, 1)))
-                last_is_asked = True
+            if len(asked) < AHEAD - TOGETHER:
+                asked.extend((*piece, self._read(*piece)) for piece in islice(wanted, AHEAD - 1 - len(asked)))
             if not asked:
                 return
             start, length, request = asked.popleft()
