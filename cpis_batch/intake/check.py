@@ -7,7 +7,6 @@ fault pay for finding out which. A rule that needs a value that could not be rea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -17,15 +16,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch import engine
 from cpis_batch.errors import Bug
 from cpis_batch.intake import faults, file_facts
+from cpis_batch.intake.alone import each_alone
 from cpis_batch.intake.faults import FAULTS, CheckContext
 from cpis_batch.intake.file_facts import Header
 from cpis_batch.intake.lines import Refused
 from cpis_batch.intake.read import FORMAT, Reading
 from cpis_batch.intake.records import Records
-from cpis_batch.intake.rules import ACROSS_RULES, BY_CODE, ROW_RULES, across, columns, nhs_number
+from cpis_batch.intake.rules import ACROSS_RULES, BY_CODE, across, nhs_number
 from cpis_batch.register.schema import ACCEPTED
 from cpis_batch.vocabulary import FileOutcome, PlanType, RecordOutcome, Severity
 
@@ -50,9 +49,6 @@ REJECTED = pa.schema(
 )
 # Which outcome tells, where several refuse a file: first who sent it, then whether we can read what they send.
 GRAVEST = (FileOutcome.NONE_LOADED, FileOutcome.VERSION_NOT_SUPPORTED, FileOutcome.UNREADABLE)
-
-
-_SLICE, _THREADS = 500_000, 2  # planning the queries anew for a slice costs as much as 40,000 rows
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -126,10 +122,9 @@ class _Together:
         numbered = table.set_column(column, table.field(column), pa.array(self.lines[places], pa.int32()))
         return [numbered.slice(begin, end - begin) for begin, end in pairwise(np.searchsorted(places, self.starts).tolist())]
 
-    def files(self, table: pa.Table) -> npt.NDArray[np.int64]:
-        """Of which file each row of a table is, from 0."""
-        found: npt.NDArray[np.int64] = np.searchsorted(self.starts, table["line"].to_numpy(), side="right") - 1
-        return found
+    def of_files(self, values: Sequence[Any]) -> npt.NDArray[Any]:
+        """A value a file as a value a row."""
+        return np.repeat(np.array(values), np.diff(self.starts))
 
 
 def _put_together(tables: Sequence[pa.Table]) -> _Together:
@@ -145,44 +140,21 @@ def _judged(
 ) -> list[tuple[pa.Table, pa.Table, pa.Table, pa.Table]]:
     """ACCEPTED, FAULTS, OUTCOMES and REJECTED of the rows of each file; of one that is refused nothing is accepted."""
     together = _put_together(tables)
-    rows, alone = _each_alone(together.rows, context)
-    sound = _without_errors(rows, alone)
-    sound = sound.append_column("file", pa.array(together.files(sound)))
-    against = faults.of_rows(ACROSS_RULES, across.crowded(sound), context, across.COMPARED)
-    taken = np.array([outcome is None for outcome in refused])
-    loads = _without_errors(sound, against)
-    loads = loads if taken.all() else loads.filter(pa.array(taken[loads["file"].to_numpy()]))
+    rows, alone = each_alone(together.rows, context)
+    sound = ~_marked(_errors(alone), rows)
+    crowded = across.crowded(rows, together.of_files(range(len(tables))), sound)
+    against = faults.of_rows(ACROSS_RULES, crowded, context, across.COMPARED)
+    loads = sound & ~_marked(_errors(against), rows) & together.of_files([outcome is None for outcome in refused])
     told = pa.concat_tables([alone, against]).sort_by([("line", "ascending"), ("code", "ascending")])
     return list(
         zip(
-            together.apart(loads.select(ACCEPTED.names).cast(ACCEPTED).combine_chunks()),
+            together.apart(rows.select(ACCEPTED.names).filter(pa.array(loads)).cast(ACCEPTED).combine_chunks()),
             together.apart(told),
             together.apart(_outcomes(rows, loads, told)),
-            [_rejected(mine) for mine in together.apart(rows.filter(pa.array(~_stand_in(loads, rows))))],
+            [_rejected(mine) for mine in together.apart(rows.filter(pa.array(~loads)))],
             strict=True,
         )
     )
-
-
-def _each_alone(read_rows: pa.Table, context: CheckContext) -> tuple[pa.Table, pa.Table]:
-    """The rows, typed, and the faults that each has by itself; of many rows in slices, two at a time."""
-
-    def judged(begin: int) -> tuple[pa.Table, pa.Table]:
-        typed = columns.typed(read_rows.slice(begin, _SLICE), context.business_date)
-        return typed.select([*ACCEPTED.names, "nhs_value"]), faults.of_rows(ROW_RULES, typed, context)
-
-    if read_rows.num_rows <= _SLICE:
-        return judged(0)
-
-    def apart(begin: int) -> tuple[pa.Table, pa.Table]:
-        try:
-            return judged(begin)
-        finally:
-            engine.close()  # this thread's
-
-    with ThreadPoolExecutor(_THREADS) as threads:
-        rows, found = zip(*threads.map(apart, range(0, read_rows.num_rows, _SLICE)), strict=True)
-    return pa.concat_tables(rows), pa.concat_tables(found)
 
 
 def _is_for_us(facts: Mapping[str, Any], context: CheckContext) -> bool:
@@ -211,16 +183,22 @@ def _told(found: pa.Table, refused_as: FileOutcome | None) -> pa.Table:
     return found.filter(pa.array([BY_CODE[code].outcome is refused_as for code in found["code"].to_pylist()], pa.bool_()))
 
 
-def _without_errors(rows: pa.Table, found: pa.Table) -> pa.Table:
-    errors = found.filter(pc.equal(found["severity"], Severity.ERROR))
-    return rows.filter(pa.array(~_stand_in(errors, rows))) if errors.num_rows else rows
+def _errors(found: pa.Table) -> pa.Table:
+    return found.filter(pc.equal(found["severity"], Severity.ERROR))
 
 
-def _outcomes(rows: pa.Table, loads: pa.Table, told: pa.Table) -> pa.Table:
-    outcome = pc.if_else(pa.array(_stand_in(loads, rows)), str(RecordOutcome.LOADED), str(RecordOutcome.OTHER))
+def _marked(found: pa.Table, rows: pa.Table) -> npt.NDArray[np.bool_]:
+    """Of each of `rows`, whether `found` speaks of it, by its place."""
+    marked = np.zeros(rows.num_rows, np.bool_)
+    marked[found["line"].to_numpy()] = True
+    return marked
+
+
+def _outcomes(rows: pa.Table, loads: npt.NDArray[np.bool_], told: pa.Table) -> pa.Table:
+    outcome = pc.if_else(pa.array(loads), str(RecordOutcome.LOADED), str(RecordOutcome.OTHER))
     old_style = told.filter(pc.equal(told["code"], nhs_number.OLD_STYLE))
     if old_style.num_rows:
-        outcome = pc.if_else(pa.array(_stand_in(old_style, rows)), str(RecordOutcome.OLD_STYLE_NUMBER), outcome)
+        outcome = pc.if_else(pa.array(_marked(old_style, rows)), str(RecordOutcome.OLD_STYLE_NUMBER), outcome)
     return rows.select(["line", "child_id"]).append_column("outcome", outcome).cast(OUTCOMES)
 
 
@@ -233,15 +211,6 @@ def _rejected(rows: pa.Table) -> pa.Table:
     untyped = rejected.filter(pc.is_null(rejected["plan_type"]))
     of_any_type = [untyped.set_column(1, "plan_type", pa.repeat(str(plan_type), untyped.num_rows)) for plan_type in PlanType]
     return pa.concat_tables([rejected.filter(pc.is_valid(rejected["plan_type"])), *of_any_type]).cast(REJECTED)
-
-
-def _stand_in(some: pa.Table, rows: pa.Table) -> npt.NDArray[np.bool_]:
-    """Of each of `rows`, whether `some` speaks of its line."""
-    lines = rows["line"].to_numpy()
-    marked = np.zeros(int(lines.max(initial=0)) + 1, np.bool_)
-    marked[some["line"].to_numpy()] = True
-    found: npt.NDArray[np.bool_] = marked[lines]
-    return found
 
 
 def _loaded(rows: int, loads: int) -> FileOutcome:

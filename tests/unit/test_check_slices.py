@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cpis_batch.intake import alone as rows_alone
 from cpis_batch.intake import check as checking
 from cpis_batch.intake.check import Verdict
 from cpis_batch.intake.read import read_extract
@@ -25,7 +26,7 @@ _ROWS = [
 @pytest.mark.parametrize("size", [1, 3, 7, 26])
 def test_the_verdict_is_the_same_however_the_rows_are_sliced(size, monkeypatch):
     whole = judged(extract(*_ROWS))
-    monkeypatch.setattr(checking, "_SLICE", size)
+    monkeypatch.setattr(rows_alone, "_SLICE", size)
     sliced = judged(extract(*_ROWS))
     assert sliced.file_outcome == whole.file_outcome == "CPF03"
     _same(sliced, whole)

@@ -5,6 +5,7 @@ the same the first loads; of rows that contradict each other none does, and what
 """
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -38,15 +39,17 @@ FROM told
 """
 
 
-def crowded(sound: pa.Table) -> pa.Table:
-    """Of the rows that would load those of persons with more than one in their `file`.
+def crowded(rows: pa.Table, files: npt.NDArray[np.int64], sound: npt.NDArray[np.bool_]) -> pa.Table:
+    """COLUMNS of the `sound` ones, those that would load, of persons with more than one in a file; each row's file is told.
 
     Few persons have several rows, and sorting their numbers finds them in a tenth of the time that comparing all would take.
     """
-    persons = sound["file"].to_numpy() * 10**10 + sound["nhs_value"].to_numpy()
+    places = np.flatnonzero(sound)
+    persons = files[places] * 10**10 + rows["nhs_value"].to_numpy()[places]
     ordered = np.sort(persons)
     several = ordered[1:][ordered[1:] == ordered[:-1]]
-    return sound.select(COLUMNS).filter(pc.is_in(pa.array(persons), pa.array(several)))
+    theirs = places[pc.is_in(pa.array(persons), pa.array(several)).to_numpy(zero_copy_only=False)]
+    return rows.append_column("file", pa.array(files)).select(COLUMNS).take(pa.array(theirs))
 
 
 def _rule(code: str, severity: Severity, fields: tuple[str, ...], when: str, cause: str, cure: str) -> Rule:
