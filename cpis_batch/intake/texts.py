@@ -32,8 +32,9 @@ class Texts:
         """The values of one chunk, without a copy. Valid UTF-8, and absent values without bytes, as the reader makes them."""
         _, ends, data = column.buffers()
         bounds = np.frombuffer(ends, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
-        whole = np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)
-        return cls(bounds - bounds[0], whole[bounds[0] : bounds[-1]])
+        whole = np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
+        whole.flags.writeable = False  # it is the table's
+        return cls(bounds - bounds[0], whole)
 
     @cached_property
     def starts(self) -> npt.NDArray[np.int64]:
@@ -55,12 +56,13 @@ class Texts:
     def of_length(self, wanted: int) -> tuple[Places, Bytes]:
         """Which values have so many bytes, and those bytes: first bytes in the first row, second bytes in the second."""
         places = np.flatnonzero(self.lengths == wanted)
-        if wanted * len(places) == len(self.data):  # the others have none, so that these follow each other
-            block = self.data.reshape(-1, wanted)
+        size = wanted * len(places)
+        if size in (0, len(self.data)):  # the others have none, so that these follow each other
+            block = self.data[:size].reshape(-1, wanted)
         else:
             windows = np.ndarray((len(self.data) - wanted + 1,), f"V{wanted}", self.data.data, strides=(1,))
             block = windows[self.starts[places]].view(np.uint8).reshape(-1, wanted)
-        return places, np.ascontiguousarray(block.T)
+        return places, np.array(block.T, order="C")  # a copy, whatever its shape: the caller may reckon in it
 
     def holding(self, at: Places) -> Places:
         """Which values hold the bytes at these places of `data`."""
