@@ -68,8 +68,7 @@ class Lines:
 
 def split(data: bytes, *, line_bytes: int) -> Lines | Refused:
     """Cut `data` into lines. `line_bytes` caps the length of one. Never raises, whatever the bytes."""
-    lone_returns = data.count(b"\r") - data.count(b"\r\n")
-    if refused := _as_a_whole(data, lone_returns):
+    if refused := _as_a_whole(data):
         return refused
     begin = len(_BOM) if data.startswith(_BOM) else 0
     offsets = _offsets(data, begin)
@@ -101,19 +100,30 @@ def _blank(data: bytes, offsets: npt.NDArray[np.int32], text: pa.StringArray) ->
     return blank
 
 
-def _as_a_whole(data: bytes, lone_returns: int) -> Refused | None:
+def _as_a_whole(data: bytes) -> Refused | None:
     if not data or data.isspace():
         return Refused(Unreadable.EMPTY)
     if data.startswith(_OTHER_MARKS) or _every_other_nul(data):
         return Refused(Unreadable.UTF_16, 1, 0)
     if (at := data.find(b"\0")) >= 0:
         return Refused(Unreadable.NUL, data.count(b"\n", 0, at) + 1, at)
-    feeds = data.count(b"\n")
+    feeds, lone_returns = _line_ends(data)
     if feeds > LINES_MAX:
         return Refused(Unreadable.TOO_MANY_LINES)
     if 2 * lone_returns > feeds:
         return Refused(Unreadable.CR_LINE_ENDS, 1, data.find(b"\r"))
     return None
+
+
+def _line_ends(data: bytes) -> tuple[int, int]:
+    """How many line feeds there are, and carriage returns without one after them; `bytes.count` takes four times as long."""
+    whole, feeds, lone = np.frombuffer(data, np.uint8), 0, 0
+    for at in range(0, len(whole), _PIECE):
+        piece, after = whole[at : at + _PIECE], whole[at + 1 : at + 1 + _PIECE]
+        returns = piece == ord("\r")
+        feeds += int(np.count_nonzero(piece == ord("\n")))
+        lone += int(np.count_nonzero(returns)) - int(np.count_nonzero(returns[: len(after)] & (after == ord("\n"))))
+    return feeds, lone
 
 
 def _every_other_nul(data: bytes) -> bool:

@@ -86,7 +86,7 @@ class Plain:
     """
 
     plain: Flags
-    nhs_value: npt.NDArray[np.int64]
+    nhs_values: npt.NDArray[np.int64]
     days: dict[str, _Days]
     known: dict[str, Flags]
 
@@ -110,7 +110,7 @@ def looked_over(rows: pa.Table, context: CheckContext) -> Plain:
             context,
             Plain(
                 found.plain[some],
-                found.nhs_value[some],
+                found.nhs_values[some],
                 {field: days[some] for field, days in found.days.items()},
                 {field: known[some] for field, known in found.known.items()},
             ),
@@ -124,7 +124,7 @@ def _look_over(rows: pa.RecordBatch, context: CheckContext, found: Plain) -> Non
     plain = np.ones(rows.num_rows, np.bool_)
     if rows["damage"].null_count < rows.num_rows:
         plain &= rows["damage"].is_null().to_numpy(zero_copy_only=False)
-    plain &= _numbers(texts["nhs_number"], context.environment, found.nhs_value)
+    plain &= _numbers(texts["nhs_number"], context.environment, found.nhs_values)
     plain &= _ids(texts["child_id"]) & _names(texts["family_name"]) & _names(texts["given_name"])
     ymd = {field: _dates(texts[field], found.days[field], found.known[field]) for field in DATES}
     for field in ("date_of_birth", "start_date"):
