@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpis_batch.intake.lines import Refused
 from cpis_batch.intake.read import Reading, form
 from cpis_batch.intake.records import Damage, Single
+from cpis_batch.intake.texts import Texts, numbers_in
 from cpis_batch.vocabulary import Environment, ExtractKind
 
 _MODULUS = 10**10  # of the hash total
@@ -90,15 +92,24 @@ def _counted(rows: pa.Table) -> dict[str, int | None]:
     """Details by count and the sum of their numbers, right or wrong; unknown where a damaged line hides its number."""
     others = pc.sum(pc.equal(rows["damage"], Damage.UNKNOWN_TYPE)).as_py() or 0
     numbers = rows["nhs_number"]
-    plain = pc.fill_null(pc.match_substring_regex(numbers, _DIGITS), fill_value=False)
-    unspaced = pc.replace_substring(pc.replace_substring(numbers.filter(pc.invert(plain)), " ", ""), "-", "")
-    spaced = unspaced.filter(pc.match_substring_regex(unspaced, _DIGITS))
-    total = sum(int((some.cast(pa.int64()).to_numpy() % _MODULUS).sum()) for some in (numbers.filter(plain), spaced)) % _MODULUS
+    total = sum(map(_sum, numbers.chunks)) % _MODULUS
     return {
         "detail_lines": rows.num_rows - others,
         "other_lines": others,
         "counted_hash": None if numbers.null_count else total,
     }
+
+
+def _sum(numbers: pa.StringArray) -> int:
+    """The sum of those that are whole numbers of up to 18 digits, spaces and hyphens aside; most have ten, and nothing else."""
+    texts = Texts.of(numbers)
+    places, digits = texts.of_length(10)
+    values, are_numbers = numbers_in(digits)
+    plain = np.zeros(len(numbers), np.bool_)
+    plain[places] = are_numbers
+    others = pc.replace_substring(pc.replace_substring(numbers.filter(pa.array(~plain)), " ", ""), "-", "")
+    others = others.filter(pc.match_substring_regex(others, _DIGITS)).cast(pa.int64()).to_numpy() % _MODULUS
+    return int(values[are_numbers].sum()) + int(others.sum())
 
 
 def _whole(text: str | None, shape: str) -> int | None:

@@ -23,7 +23,7 @@ from cpis_batch.intake.faults import CheckContext
 from cpis_batch.intake.rules import ROW_RULES, columns
 from cpis_batch.intake.rules.columns import DATES
 from cpis_batch.intake.rules.dates import KEPT_DAYS
-from cpis_batch.intake.texts import Flags, Texts, number
+from cpis_batch.intake.texts import Flags, Texts, number, numbers_in
 from cpis_batch.vocabulary import Environment
 
 RULES = hashlib.sha256("\n".join((columns.TYPED, *(f"{r.code} {r.given} {r.when}" for r in ROW_RULES))).encode()).hexdigest()
@@ -138,15 +138,12 @@ def _look_over(rows: pa.RecordBatch, context: CheckContext, found: Plain) -> Non
 def _numbers(texts: Texts, environment: Environment, value: npt.NDArray[np.int64]) -> Flags:
     """Ten digits with the right check digit, not all the same, of the range that the environment has; and which number."""
     places, digits = texts.of_length(10)
-    digits -= ord("0")
-    numbers = np.zeros(len(places), np.int64)
+    numbers, good = numbers_in(digits)
     weighed = np.zeros(len(places), np.uint16)
     for place, digit in enumerate(digits):
-        numbers *= 10
-        numbers += digit
-        weighed += digit * np.uint16(10 - place)
-    for_tests = (digits[:3] == 9).all(axis=0)
-    good = (digits <= 9).all(axis=0) & (weighed % 11 == 0) & (digits[1:] != digits[0]).any(axis=0)
+        weighed += digit * np.uint16(10 - place)  # all weighed, the zeros that ASCII begins at are a multiple of 11
+    for_tests = (digits[:3] == ord("9")).all(axis=0)
+    good &= (weighed % 11 == 0) & (digits[1:] != digits[0]).any(axis=0)
     good &= for_tests if environment is Environment.TEST else ~for_tests
     value[places] = numbers
     found = np.zeros(len(texts.lengths), np.bool_)

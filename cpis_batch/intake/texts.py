@@ -17,6 +17,7 @@ Flags = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.intp]
 
 HEAD = 4  # bytes of which `Texts.head` makes a number
+COUNTED = 255  # bytes, of which `Texts.count` gives the right number of any one
 _MASKS = np.array([0, 0xFF, 0xFFFF, 0xFFFFFF, 0xFFFFFFFF], np.uint32)  # by how many of them a value has
 
 
@@ -64,6 +65,11 @@ class Texts:
             block = windows[self.starts[places]].view(np.uint8).reshape(-1, wanted)
         return places, np.array(block.T, order="C")  # a copy, whatever its shape: the caller may reckon in it
 
+    def count(self, character: str) -> Bytes:
+        """How often each value has a character of ASCII; only where all have bytes, and right of those of up to COUNTED."""
+        found: Bytes = np.add.reduceat((self.data == ord(character)).view(np.uint8), self.starts, dtype=np.uint8)
+        return found
+
     def holding(self, at: Places) -> Places:
         """Which values hold the bytes at these places of `data`."""
         found: Places = np.searchsorted(self.ends, at, side="right") - 1
@@ -73,3 +79,14 @@ class Texts:
 def number(head: bytes) -> int:
     """What `Texts.head` says of a value that begins so, where it has no more than these or they are as many as it looks at."""
     return int.from_bytes(head[:HEAD], "little")
+
+
+def numbers_in(texts: Bytes) -> tuple[npt.NDArray[np.int64], Flags]:
+    """The numbers that values of as many bytes are, first bytes in the first row, and whether each has digits alone."""
+    found, are_numbers = np.zeros(texts.shape[1], np.int64), np.ones(texts.shape[1], np.bool_)
+    for row in texts:
+        digit = row - np.uint8(ord("0"))  # of what stands before the zero, far above nine
+        found *= 10
+        found += digit
+        are_numbers &= digit <= 9
+    return found, are_numbers
