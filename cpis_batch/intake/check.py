@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cpis_batch.errors import Bug
-from cpis_batch.intake import faults, file_facts
-from cpis_batch.intake.alone import Alone, each_alone
+from cpis_batch.intake import faults, file_facts, histories
+from cpis_batch.intake.alone import each_alone
 from cpis_batch.intake.faults import FAULTS, CheckContext
 from cpis_batch.intake.file_facts import Header
 from cpis_batch.intake.lines import Refused
@@ -143,7 +143,8 @@ def _judged(
     rows = together.rows
     alone = each_alone(rows, context)
     sound = ~_marked(_errors(alone.faults), rows)
-    against = faults.of_rows(ACROSS_RULES, _crowded(alone, together.of_files(range(len(tables))), sound), context, across.COMPARED)
+    crowded = histories.to_compare(alone, together.of_files(range(len(tables))), sound)
+    against = faults.of_rows(ACROSS_RULES, crowded, context, across.COMPARED)
     loads = sound & ~_marked(_errors(against), rows) & together.of_files([outcome is None for outcome in refused])
     told = pa.concat_tables([alone.faults, against]).sort_by([("line", "ascending"), ("code", "ascending")])
     return list(
@@ -155,13 +156,6 @@ def _judged(
             strict=True,
         )
     )
-
-
-def _crowded(alone: Alone, files: npt.NDArray[np.int64], sound: npt.NDArray[np.bool_]) -> pa.Table:
-    """Of the rows that would load, those that the rules of rows against each other can speak of, as `across` has them."""
-    several = across.of_persons_with_several(files, alone.nhs_values, sound)
-    rows = alone.those(several)
-    return across.crowded(rows.append_column("file", pa.array(files[several])), alone.nhs_values[several])
 
 
 def _is_for_us(facts: Mapping[str, Any], context: CheckContext) -> bool:

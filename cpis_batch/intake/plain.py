@@ -10,7 +10,6 @@ others; no row is plain then, and all are looked at with care, until somebody ha
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
@@ -20,13 +19,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cpis_batch.intake.faults import CheckContext
-from cpis_batch.intake.rules import ROW_RULES, columns
+from cpis_batch.intake.rules import ROW_RULES, columns, rule
 from cpis_batch.intake.rules.columns import DATES
 from cpis_batch.intake.rules.dates import KEPT_DAYS
 from cpis_batch.intake.texts import Flags, Texts, number, numbers_in
 from cpis_batch.vocabulary import Environment
 
-RULES = hashlib.sha256("\n".join((columns.TYPED, *(f"{r.code} {r.given} {r.when}" for r in ROW_RULES))).encode()).hexdigest()
+RULES = rule.digest(ROW_RULES, columns.TYPED)
 HELD_TO = "580b884e03146d1e94a4be4a8f2b0e7d7cf1ec914cc0c601da991e7e82ab6a13"
 
 _ROWS = 32_768  # looked at at a time: what fits a cache
@@ -75,7 +74,7 @@ def _plain_letters() -> Flags:
     return found
 
 
-_PLAIN_LETTERS = _plain_letters()
+PLAIN_LETTERS = _plain_letters()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -171,7 +170,7 @@ def _names(texts: Texts) -> Flags:
     found[texts.holding(np.flatnonzero((data < 0x20) | (data == 0x7F)))] = False
     leads = np.flatnonzero(data >= 0xC0)  # the first byte of each character that is not ASCII
     if len(leads):
-        found[texts.holding(leads[~_PLAIN_LETTERS[_characters(data, leads)]])] = False
+        found[texts.holding(leads[~PLAIN_LETTERS[_characters(data, leads)]])] = False
     return found
 
 

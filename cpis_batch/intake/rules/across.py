@@ -4,13 +4,8 @@ Only rows that would load by themselves are compared, so that a faulty row never
 the same the first loads; of rows that contradict each other none does, and what the register holds still stands.
 """
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from cpis_batch.intake.rules.rule import Rule, Scope
-from cpis_batch.vocabulary import PlanType, Severity
+from cpis_batch.vocabulary import Severity
 
 # Of a row that would load by itself: what it is compared by.
 COLUMNS = ("file", "line", "child_id", "nhs_number", "plan_type", "start_date", "end_date", "delete_date", "date_of_birth")
@@ -37,49 +32,6 @@ SELECT line, child_id, start_date, stories, first_line, births_differ, counts AN
     ) END AS busy_until
 FROM told
 """
-
-
-def of_persons_with_several(
-    files: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], sound: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
-    """Of each row, whether it is one of several `sound` ones of its file with its NHS number; `sound` are those that would load.
-
-    Few persons have several rows, and sorting their numbers finds them in a tenth of the time that comparing all would take.
-    """
-    places = np.flatnonzero(sound)
-    persons = files[places] * 10**10 + numbers[places]
-    ordered = np.sort(persons)
-    several = ordered[1:][ordered[1:] == ordered[:-1]]
-    found = np.zeros(len(sound), np.bool_)
-    found[places[pc.is_in(pa.array(persons), pa.array(several)).to_numpy(zero_copy_only=False)]] = True
-    return found
-
-
-def crowded(rows: pa.Table, numbers: npt.NDArray[np.int64]) -> pa.Table:
-    """Of rows with COLUMNS and their NHS numbers those that the rules below can speak of.
-
-    They are all rows of a person with several plans of one type in a file, and all of one with several dates of birth.
-    """
-    persons = rows["file"].to_numpy() * 10**10 + numbers
-    types = pc.index_in(rows["plan_type"], pa.array(list(PlanType), pa.string())).to_numpy()
-    births = rows["date_of_birth"].cast(pa.int32()).to_numpy()
-    wanted = _repeated(persons * len(PlanType) + types) | (_least(births, persons) < -_least(-births, persons))
-    return rows.select(COLUMNS).filter(pa.array(wanted))
-
-
-def _repeated(values: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Of each value, whether it stands there again."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    found: npt.NDArray[np.bool_] = counts[which] > 1
-    return found
-
-
-def _least(values: npt.NDArray[np.int32], persons: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    """Of each row the least of the values that its person has."""
-    _, which = np.unique(persons, return_inverse=True)
-    least = np.full(len(values), np.iinfo(np.int32).max, np.int32)
-    np.minimum.at(least, which, values)
-    return least[which]
 
 
 def _rule(code: str, severity: Severity, fields: tuple[str, ...], when: str, cause: str, cure: str) -> Rule:

@@ -11,7 +11,7 @@ from cpis_batch.vocabulary import Severity
 
 FIELDS = ("family_name", "given_name", "child_id")
 
-_FILLER = (
+FILLER = (
     "(?i:^ *(unknown|not (known|given|recorded)|unnamed|n/k|n/a|nk|tb[ac]|x{1,3}|test|baby( (boy|girl|of))?|unborn|infant|male"
     "|female|twin( [123])?) *$)"
 )
@@ -32,7 +32,7 @@ def odd(field: str) -> str:
     if field == "child_id":
         return "NOT regexp_full_match(child_id, '[A-Za-z0-9][ -~]*')"
     return (
-        f"({field} < 'A' OR {field} >= chr({0xFF00}) OR regexp_matches({field}, '{_FILLER}|{_INVISIBLE}|{_MISREAD}')"
+        f"({field} < 'A' OR {field} >= chr({0xFF00}) OR regexp_matches({field}, '{FILLER}|{_INVISIBLE}|{_MISREAD}')"
         f" OR strlen({field}) > length({field}) AND nfc_normalize({field}) <> {field})"
     )
 
@@ -41,7 +41,7 @@ def _classes(field: str, words: str) -> tuple[tuple[int, str, str, str], ...]:
     """Digit, predicate, cause, cure."""
     return (
         (0, f"trim({field}) = ''", f"There is no {words}.", "Give it if you have it."),
-        (1, f"regexp_matches({field}, '{_FILLER}')", f"The {words} looks like a filler.",
+        (1, f"regexp_matches({field}, '{FILLER}')", f"The {words} looks like a filler.",
          "Give the real name as soon as it is known."),
         (2, rf"regexp_full_match({field}, '[^\p{{L}}]+') AND trim({field}) <> ''", f"The {words} holds no letter.",
          "Look whether the columns are in their order."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,3 +42,9 @@ class Rule:
     outcome: FileOutcome = FileOutcome.UNREADABLE
     line: str = "NULL"
     detail: str = "NULL"
+
+
+def digest(rules: Iterable[Rule], source: str) -> str:
+    """What these rules look for in what `source` makes of rows: another digest, other verdicts may be. Words are not in it."""
+    told = "\n".join((source, *(f"{rule.code} {rule.given} {rule.when}" for rule in rules)))
+    return hashlib.sha256(told.encode()).hexdigest()
