@@ -1,8 +1,8 @@
 """Fifteen million rows in the extracts of 153 authorities: all rules, every error; against merely parsing the same CSV.
 
 No one file is so large: the hub takes none over 2,000,000 lines. So authorities' files are read and checked, two processes at a
-time, as many together as on a night, and forgotten. DuckDB and Polars read the very same files into columns of text, all columns, on as many
-threads, and count. They hold no row to any rule.
+time, as many together as on a night, and forgotten. DuckDB and Polars read the very same files into columns of text, all columns,
+on as many threads, and count. They hold no row to any rule.
 
 python -m benchmarks.large_validation ours|duckdb|polars FOLDER
 """

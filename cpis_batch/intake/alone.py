@@ -88,7 +88,5 @@ def _with_care(rows: pa.Table, context: CheckContext) -> tuple[pa.Table, npt.NDA
         typed, found = judged(0)
     else:
         with ThreadPoolExecutor(_THREADS) as threads:
-            typed, found = map(
-                pa.concat_tables, zip(*threads.map(apart, range(0, rows.num_rows, _SLICE)), strict=True)
-            )
+            typed, found = map(pa.concat_tables, zip(*threads.map(apart, range(0, rows.num_rows, _SLICE)), strict=True))
     return typed.select(TYPED.names).cast(TYPED), pc.fill_null(typed["nhs_value"], 0).to_numpy(), found

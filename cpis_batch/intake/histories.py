@@ -1,7 +1,7 @@
 """Persons with several rows in a file: whether these tell a plain history, of which no rule across rows can have anything to say.
 
-Such a history has one date of birth, and of each type of plan one after the other, the last of them open or not. What is asked here
-is asked in numpy and errs to one side only, as `plain` does; the rules themselves look at all rows of every other person.
+Such a history has one date of birth, and of each type of plan one after the other, the last of them open or not. What is asked
+here is asked in numpy and errs to one side only, as `plain` does; the rules themselves look at all rows of every other person.
 
 `HELD_TO` names the rules that this was held to (tests/properties/test_plain_rows.py); under any others no history is plain.
 """
@@ -25,7 +25,7 @@ _Numbers = npt.NDArray[np.int64]
 
 
 def to_compare(rows: Alone, files: _Numbers, sound: Flags) -> pa.Table:
-    """across.COLUMNS of the rows that the rules across rows must look at, of those that are `sound`: that would load by themselves.
+    """across.COLUMNS of the rows that the rules across rows must look at. `sound` are those that would load by themselves.
 
     `files`: of which file each row is, from 0. Persons are told apart by it: no file is held to another.
     """
@@ -40,7 +40,7 @@ def _persons(numbers: _Numbers, files: _Numbers) -> _Numbers:
 
 
 def _of_persons_with_several(numbers: _Numbers, files: _Numbers, sound: Flags) -> Flags:
-    """Few persons have several rows, and sorting their numbers finds them in a tenth of the time that comparing all would take."""
+    """Few persons have several rows; sorting their numbers finds them in a tenth of the time that comparing all would take."""
     places = np.flatnonzero(sound)
     persons = _persons(numbers[places], files[places])
     ordered = np.sort(persons)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,15 +32,24 @@ HELD_TO = "580b884e03146d1e94a4be4a8f2b0e7d7cf1ec914cc0c601da991e7e82ab6a13"
 _ROWS = 32_768  # looked at at a time: what fits a cache
 _Days = npt.NDArray[np.int32]
 
-# From (year - 1900) * 512 + month * 32 + day to days since 1970; what the calendar does not have is 0, and so is 1970-01-01.
-_YEARS = (1900, 2156)
-_DAYS = np.zeros((_YEARS[1] - _YEARS[0]) * 512, np.int32)
-_all_days = np.arange(f"{_YEARS[0]}-01-01", f"{_YEARS[1]}-01-01", dtype="datetime64[D]")
-_months = _all_days.astype("datetime64[M]")
-_month_of_all = _months.astype(np.int64) - (_YEARS[0] - 1970) * 12
-_DAYS[_month_of_all // 12 * 512 + (_month_of_all % 12 + 1) * 32 + (_all_days - _months).astype(np.int64) + 1] = _all_days.astype(
-    np.int32
-)
+_FIRST_YEAR, _AFTER_LAST_YEAR = 1900, 2156  # of which a date is told here
+
+
+def _place(year: Any, month: Any, day: Any) -> Any:
+    return (year - _FIRST_YEAR) * 512 + month * 32 + day
+
+
+def _calendar() -> _Days:
+    """At the place of a day, how many days it is since 1970; 0 is at those that the calendar does not have, and at 1970-01-01."""
+    found = np.zeros(_place(_AFTER_LAST_YEAR, 0, 0), np.int32)
+    days = np.arange(f"{_FIRST_YEAR}-01-01", f"{_AFTER_LAST_YEAR}-01-01", dtype="datetime64[D]")
+    years, months = days.astype("datetime64[Y]"), days.astype("datetime64[M]")
+    of_month, of_year = (days - months).astype(np.int64) + 1, (months - years).astype(np.int64) + 1
+    found[_place(years.astype(np.int64) + 1970, of_year, of_month)] = days.astype(np.int32)
+    return found
+
+
+_CALENDAR = _calendar()
 
 _EIGHTEEN, _TEN, _SIXTY_ONE = 18_0000, 10_0000, 61_0000  # years, as the difference of two dates written 20260228
 _CPP, _LAC, _UCPP = (number(plan_type) for plan_type in (b"CPP", b"LAC", b"UCPP"))
@@ -191,8 +201,8 @@ def _dates(texts: Texts, days: _Days, known: Flags) -> npt.NDArray[np.int32]:
         good &= digits[place] <= 9
     years = digits[0] * np.int32(1000) + digits[1] * np.int32(100) + digits[2] * np.int32(10) + digits[3]
     months, days_of_month = digits[5] * np.int32(10) + digits[6], digits[8] * np.int32(10) + digits[9]
-    good &= (years >= _YEARS[0]) & (years < _YEARS[1]) & (months <= 12) & (days_of_month <= 31)
-    found = _DAYS[np.where(good, (years - _YEARS[0]) * 512 + months * 32 + days_of_month, 0)]
+    good &= (years >= _FIRST_YEAR) & (years < _AFTER_LAST_YEAR) & (months <= 12) & (days_of_month <= 31)
+    found = _CALENDAR[np.where(good, _place(years, months, days_of_month), 0)]
     days[places] = found
     known[places] = good & (found != 0)
     ymd = np.zeros(len(texts.lengths), np.int32)
@@ -217,5 +227,6 @@ def _of_age(plan_type: Texts, ymd: dict[str, npt.NDArray[np.int32]], has_end: Fl
     at_start = ymd["start_date"] - born
     now = today.year * 10_000 + today.month * 100 + today.day - born
     child = ((types == _CPP) | (types == _LAC)) & (at_start < _EIGHTEEN) & (has_end | (now < _EIGHTEEN))
-    mother: Flags = (types == _UCPP) & (at_start >= _TEN) & (at_start < _SIXTY_ONE)
-    return child | mother
+    mother = (types == _UCPP) & (at_start >= _TEN) & (at_start < _SIXTY_ONE)
+    of_age: Flags = child | mother
+    return of_age

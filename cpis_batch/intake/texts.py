@@ -1,6 +1,6 @@
 """A column of text as numpy can ask of it: the bytes of all its values in one run, and where each begins.
 
-For questions that are asked of a million values at a time, and answered by looking at bytes. What a value means is told elsewhere.
+For questions that are asked of a million values at a time and answered by looking at bytes. What a value means is told elsewhere.
 """
 
 from __future__ import annotations
