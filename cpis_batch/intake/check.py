@@ -50,6 +50,8 @@ REJECTED = pa.schema(
 # Which outcome tells, where several refuse a file: first who sent it, then whether we can read what they send.
 GRAVEST = (FileOutcome.NONE_LOADED, FileOutcome.VERSION_NOT_SUPPORTED, FileOutcome.UNREADABLE)
 
+_SMALL = 10_000  # rows a chunk: where they have fewer, what each costs by itself is more than copying them into one
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verdict:
@@ -129,6 +131,8 @@ class _Together:
 
 def _put_together(tables: Sequence[pa.Table]) -> _Together:
     rows = pa.concat_tables(tables)
+    if rows.num_rows < _SMALL * rows["line"].num_chunks:
+        rows = rows.combine_chunks()
     column = rows.column_names.index("line")
     places = pa.array(np.arange(rows.num_rows, dtype=np.int32))
     starts = np.concatenate([[0], np.cumsum([table.num_rows for table in tables])])

@@ -117,15 +117,11 @@ def _take_apart(lines: Lines, form: Form) -> Records:
     harmed = (detail | (kind < 0)) & ~padded
 
     names = form.detail.names[1:]
-    rows = pa.concat_tables(
-        [
-            _columns(_those(lines.text, good), (np.flatnonzero(good) + 1).astype(np.int32), names),
-            _columns(_unpadded(text.filter(pa.array(padded)), width), number[padded], names),
-            _damaged(text.filter(pa.array(harmed)), number[harmed], damage[harmed], names),
-        ]
-    )
+    rows = _columns(_those(lines.text, good), (np.flatnonzero(good) + 1).astype(np.int32), names)
     if padded.any() or harmed.any():
-        rows = rows.sort_by("line")
+        unpadded = _columns(_unpadded(text.filter(pa.array(padded)), width), number[padded], names)
+        damaged = _damaged(text.filter(pa.array(harmed)), number[harmed], damage[harmed], names)
+        rows = pa.concat_tables([rows, unpadded, damaged]).sort_by("line")
     too_many = number[detail & (damage == _DAMAGES.index(Damage.TOO_MANY_FIELDS))]
     inner_blank = np.flatnonzero(lines.blank[: filled[-1]])
     return Records(

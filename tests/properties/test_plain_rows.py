@@ -33,7 +33,7 @@ def _days(today: date) -> st.SearchStrategy[str]:
     near = [today + timedelta(days=sign * days) for days in _AROUND for sign in (-1, 1)]
     back = [_years_before(today, years) + timedelta(days=more) for years in _YEARS_BACK for more in (-1, 0, 1)]
     odd = ["", " ", "2026-02-29", "2026-13-01", "2026-00-10", "2026-01-00", "2026-01-32", "2026/01/01", "01/02/2024", "2026-2-11",
-           " 2026-02-11", "2026-02-11 ", "2026-02-1 ", "2026-\u0660-1", "0000-01-01", "2156-01-01", "9999-12-31", "2026-02-1a"]  # fmt: skip
+           " 2026-02-11", "2026-02-11 ", "2026-\u0660-11", "0000-01-01", "2156-01-01", "9999-12-31", "2026-02-1a"]  # fmt: skip
     return st.one_of(st.sampled_from([*map(str, (*_PLAIN_DAYS, *near, *back, *_LEAP_DAYS))]), st.sampled_from(odd))
 
 
