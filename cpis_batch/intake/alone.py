@@ -43,7 +43,7 @@ class Alone:
 
     def those(self, wanted: Flags) -> pa.Table:
         """TYPED of the wanted rows, in their order."""
-        found = self._read.filter(pa.array(wanted))
+        found = self._read if wanted.all() else self._read.filter(pa.array(wanted))
         others = pa.array(self._others[wanted])
         careful = self._careful.filter(pa.array(wanted[self._others]))
         for name in _TRIMMED if careful.num_rows else ():
