@@ -102,7 +102,19 @@ def _row(dice: Random, environment: Environment, today: date) -> dict[str, str |
     }
     for field in dice.sample(sorted(row), dice.randint(0, 3)):
         row[field] = _odd(field, dice, today)
+    if dice.random() < 0.3:
+        row |= _beside(str(row["start_date"]), dice)
     return row
+
+
+def _beside(start: str, dice: Random) -> dict[str, str]:
+    """A date of one's own that turns verdicts by how far it lies from the start of the plan."""
+    field, years = dice.choice((("date_of_birth", dice.choice((0, 10, 11, 18, 19, 60, 61))), ("end_date", 0), ("delete_date", 0)))
+    try:
+        day = date.fromisoformat(start)
+        return {field: str(day.replace(year=day.year - years) + timedelta(dice.choice((-1, 0, 0, 1))))}
+    except (ValueError, OverflowError):  # it is no date, or the calendar has no such day
+        return {}
 
 
 def _odd(field: str, dice: Random, today: date) -> str | None:
