@@ -79,7 +79,7 @@ def _plain_letters() -> Flags:
         found[point] = (
             unicodedata.category(letter).startswith("L")
             and unicodedata.is_normalized("NFC", letter)
-            and not any(len(other) == 1 and other.isascii() for other in (letter.upper(), letter.lower()))
+            and not (len(letter.casefold()) == 1 and letter.casefold().isascii())
         )
     return found
 

@@ -41,7 +41,7 @@ _PLAIN_NAMES = ("O'Brien", "Zoë", "Nguyễn", "Sikorska-Łuc", "Fernando", "Nul
 _ODD_LETTERS = "AZaz[`{~@ -'.=+ÂÃ\u0080\u00bf\u0130\u0131\u017f\u212a\u0301\u0323\u1100\u1161\uff00\ufffd\U0001d15e\x01\x7f"
 _FILLERS = (
     "unknown", "Not Known", "n/k", "N/A", "nk", "tbc", "x", "XX", "xxx", "test", "Baby boy", "unborn", "infant", "Male", "twin 2",
-    "te\u017ft", "un\u212anown", "N\u212a",
+    "te\u017ft", "un\u212anown", "N\u212a", "tw\u0131n", "\u0131nfant",
 )  # fmt: skip
 _MISREAD = ("A\u00c3\u00aa", "A\u00c2\u00ba", "A\u00c3\u00b5", "Zo\u00c3\u00ab")
 
