@@ -56,12 +56,12 @@ def _plain(rows: pa.Table, persons: _Numbers) -> Flags:
         return np.zeros(len(persons), np.bool_)
     types = pc.index_in(rows["plan_type"], pa.array(list(PlanType), pa.string())).to_numpy()
     born, start, end = (_days(rows[name]) for name in ("date_of_birth", "start_date", "end_date"))
-    is_open, struck = pc.is_null(rows["end_date"]).to_numpy(), pc.is_valid(rows["delete_date"]).to_numpy()
+    is_open = pc.is_null(rows["end_date"]).to_numpy()
     order = np.lexsort((start, types, persons))
     one, other = order[:-1], order[1:]  # a row, and the next of its person
     same = persons[one] == persons[other]
     overlaps = (types[one] == types[other]) & (is_open[one] | (end[one] > start[other]) | (start[one] == start[other]))
-    odd = same & ((born[one] != born[other]) | overlaps | struck[one] | struck[other])
+    odd = same & ((born[one] != born[other]) | overlaps)
     found: Flags = ~np.isin(persons, persons[one[odd]])
     return found
 

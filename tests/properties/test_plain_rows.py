@@ -43,6 +43,7 @@ _FILLERS = (
     "unknown", "Not Known", "n/k", "N/A", "nk", "tbc", "x", "XX", "xxx", "test", "Baby boy", "unborn", "infant", "Male", "twin 2",
     "te\u017ft", "un\u212anown", "N\u212a", "tw\u0131n", "\u0131nfant",
 )  # fmt: skip
+_APART = ("か\u3099", "\u1112\u1161", "A\u0301", "Ω\u0301")  # not in NFC
 _MISREAD = ("A\u00c3\u00aa", "A\u00c2\u00ba", "A\u00c3\u00b5", "Zo\u00c3\u00ab")
 
 
@@ -117,7 +118,9 @@ def _odd(field: str, dice: Random, today: date) -> str | None:
             return dice.choice(("", _day(dice, today)))
         case "date_of_birth" | "start_date":
             return _day(dice, today)
-    return dice.choice((_word(dice), _word(dice), dice.choice(_MISREAD), dice.choice(_FILLERS) + dice.choice(("", " ", "y"))))
+    return dice.choice(
+        (_word(dice), _word(dice), dice.choice((*_MISREAD, *_APART)), dice.choice(_FILLERS) + dice.choice(("", " ", "y")))
+    )
 
 
 @pytest.mark.parametrize("today", _DAYS_CHECKED)
