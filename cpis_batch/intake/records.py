@@ -160,7 +160,7 @@ def _without_quotes(lines: Texts, width: int) -> npt.NDArray[np.bool_]:
         (lines.head() & 0xFFFF == number(b"D,"))
         & (lines.lengths <= COUNTED)
         & (lines.count(",") == width - 1)
-        & (lines.count('"') == 0)
+        & ~lines.having('"')
         & (lines.count("\r") == ends_so)
     )
     return found

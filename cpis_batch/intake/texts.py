@@ -70,6 +70,12 @@ class Texts:
         found: Bytes = np.add.reduceat((self.data == ord(character)).view(np.uint8), self.starts, dtype=np.uint8)
         return found
 
+    def having(self, character: str) -> Flags:
+        """Which values have a character of ASCII; for one that few have."""
+        found = np.zeros(len(self.lengths), np.bool_)
+        found[self.holding(np.flatnonzero(self.data == ord(character)))] = True
+        return found
+
     def holding(self, at: Places) -> Places:
         """Which values hold the bytes at these places of `data`."""
         found: Places = np.searchsorted(self.ends, at, side="right") - 1

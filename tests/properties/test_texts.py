@@ -38,6 +38,7 @@ def test_values_are_asked_of_together_as_one_at_a_time(before, values):
     assert texts.holding(np.flatnonzero(texts.data == ord("0"))).tolist() == [
         place for place, value in enumerate(whole) for _ in range(value.count(b"0"))
     ]
+    assert texts.having("x").tolist() == [b"x" in value for value in whole]
     if all(whole) and whole:
         counts = texts.count("x").tolist()
         assert all(told == value.count(b"x") for told, value in zip(counts, whole, strict=True) if len(value) <= COUNTED)
