@@ -10,15 +10,17 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import local
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from cpis_batch.errors import DiskFault
 
 TEMPORARY = ".part-"
+
+T = TypeVar("T")
 
 
 def digest_of(data: bytes) -> str:
@@ -120,10 +122,7 @@ def write(path: Path, data: bytes, *, mode: int = 0o600, umask: bool = True) -> 
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        if hasattr(_together, "folders"):
-            _together.folders.add(path.parent)
-        else:
-            sync_folder(path.parent)
+        _name_durable(path.parent)
 
 
 def write_named_by_content(folder: Path, data: bytes, suffix: str) -> str:
@@ -133,6 +132,37 @@ def write_named_by_content(folder: Path, data: bytes, suffix: str) -> str:
     if not path.exists():
         write(path, data)
     return digest
+
+
+def pour_named_by_content(
+    folder: Path, suffix: str, pour: Callable[[BinaryIO], None], look: Callable[[Path], T]
+) -> tuple[str, int, T]:
+    """As `write_named_by_content`, what is too large to be held: `pour` writes it into a stream, and `look` looks at what stands.
+
+    The digest, the size, and what `look` found; nothing stands where one of them raises.
+    """
+    make_folder(folder)
+    temporary = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
+    with disk_faults(folder):
+        with new_file(temporary) as stream:
+            pour(stream)
+        try:
+            found = look(temporary)
+            digest, size = digest_of_file(temporary), temporary.stat().st_size
+            temporary.replace(folder / f"{digest}{suffix}")
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _name_durable(folder)
+    return digest, size, found
+
+
+def _name_durable(folder: Path) -> None:
+    """Make a new name in the folder durable, or have it become so with others."""
+    if hasattr(_together, "folders"):
+        _together.folders.add(folder)
+    else:
+        sync_folder(folder)
 
 
 def sweep(folder: Path) -> int:

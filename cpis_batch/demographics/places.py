@@ -23,8 +23,17 @@ _UNCONFIRMED = ", ".join(
 )
 
 
+def doubted(persons: pa.Table) -> pa.Array:
+    """The NHS numbers under which PERSONS has details that the trace did not confirm: whose these are, `places` must know."""
+    found = query(f"SELECT DISTINCT nhs_number FROM persons WHERE outcome IN ({_UNCONFIRMED})", {"persons": persons})
+    return found["nhs_number"].combine_chunks()
+
+
 def places(persons: pa.Table, active: pa.Table) -> pa.Table:
-    """extracts.routing.PERSONS of the people of `active` (register.schema.PLANS) who are in PERSONS, a row a number."""
+    """extracts.routing.PERSONS of all who are in PERSONS, a row a number, in the order of the numbers.
+
+    `active` are the plans (register.schema.PLANS) that stand today, those of `doubted` numbers at least.
+    """
     return query(
         f"""
         SELECT nhs_number, CASE WHEN may THEN place.practice END AS practice_code,
@@ -36,7 +45,7 @@ def places(persons: pa.Table, active: pa.Table) -> pa.Table:
                 arg_max({{'practice': practice_code, 'residence': residence_code}}, (traced_on, persons.identity))
                     FILTER (practice_code IS NOT NULL OR residence_code IS NOT NULL) AS place
             FROM persons LEFT JOIN held USING (nhs_number, identity)
-            WHERE nhs_number IN (SELECT nhs_number FROM held) GROUP BY nhs_number)
+            GROUP BY nhs_number)
         ORDER BY nhs_number
         """,
         {"persons": persons, "held": matching.identities(active).select(["nhs_number", "identity"])},

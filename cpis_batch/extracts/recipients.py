@@ -1,13 +1,16 @@
 """The last look before a release is sealed: is every row in the file of a unit that it belongs to, and is none lost?
 
 What is looked at are the very bytes that are about to be sealed for each unit, and what they are held against is worked
-out anew from the register, so that a mix-up anywhere in between shows. One row amiss stops the whole release: if one file
-is wrong, nothing says that the others are right.
+out anew from the register (`due`), so that a mix-up anywhere in between shows. One row amiss stops the whole release: if one
+file is wrong, nothing says that the others are right.
+
+Some units can be looked at without the others, and some authorities: what each comes to is counted (COUNTS), and the counts of all
+must balance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Literal
 
@@ -18,7 +21,7 @@ from cpis_batch.engine import query
 from cpis_batch.errors import Bug
 from cpis_batch.extracts.batches import batches
 from cpis_batch.extracts.chis import EXTRACT, FORMAT, VERSION
-from cpis_batch.extracts.routing import Reference, route
+from cpis_batch.extracts.routing import ROUTED, Reference, route
 from cpis_batch.register import predicates
 from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import ExtractChange
@@ -41,7 +44,10 @@ _AMISS = {
         FROM before ANTI JOIN sent USING ({_PLAN})
         ANTI JOIN (FROM sent WHERE change = '{ExtractChange.CHANGED}') AS changed USING ({_PERSON})""",
 }
-# active = sent + unroutable, of each authority and plan type; `sent` counts distinct plans.
+# What the register says: ROUTED, and `counts` in one row of each plan, so that a plan that goes to several units counts once.
+DUE = ROUTED.append(pa.field("counts", pa.bool_(), nullable=False))
+
+# active = sent + unroutable, of each authority and plan type; `sent` counts distinct plans. COUNTS: of some units or authorities.
 RELEASE_BALANCE = pa.schema(
     [
         pa.field("la_code", pa.string(), nullable=False),
@@ -49,6 +55,7 @@ RELEASE_BALANCE = pa.schema(
         *(pa.field(name, pa.int64(), nullable=False) for name in ("active", "sent", "unroutable")),
     ]
 )
+COUNTS = RELEASE_BALANCE
 _CEASED = f"change = '{ExtractChange.CEASED}'"
 
 
@@ -60,21 +67,24 @@ def read_back(files: Mapping[str, bytes]) -> pa.Table:
     return pa.concat_tables([_NOTHING, *(_rows(unit, data) for unit, data in files.items())])
 
 
-def check_recipients(
-    sent: pa.Table,
-    active: pa.Table,
-    persons: pa.Table,
-    reference: Reference,
-    previous: pa.Table | None,
-    *,
-    on: date,
-    policy: Literal["first", "all"] = "first",
-) -> None:
-    """Hold the files (`read_back`) against the register (as `routing.route` takes it) and the release before.
+def due(
+    active: pa.Table, persons: pa.Table, reference: Reference, *, on: date, policy: Literal["first", "all"] = "first"
+) -> pa.Table:
+    """Where the register's active plans belong (DUE), worked out for the check alone; the arguments are those of `routing.route`."""
+    rows = route(active, persons, reference, on=on, policy=policy).rows
+    once = (
+        "true"
+        if policy == "first"
+        else "chis_code = min(chis_code) OVER (PARTITION BY la_code, nhs_number, plan_type, start_date)"
+    )
+    return query(f"SELECT *, {once} AS counts FROM rows", {"rows": rows}).cast(DUE)
+
+
+def check_recipients(sent: pa.Table, due: pa.Table, previous: pa.Table | None) -> None:
+    """Hold the files (`read_back`) of some units against what is `due` (DUE) to these, and what they had in the release before.
 
     Bug, naming units and counts and no row, on the first kind of mismatch (F20).
     """
-    due = route(active, persons, reference, on=on, policy=policy).rows
     before = EXTRACT.empty_table() if previous is None else previous
     amiss: dict[str, list[str]] = {what: [] for what in _AMISS}
     for some_sent, some_due, some_before in batches(sent, due, before):
@@ -93,26 +103,50 @@ def check_recipients(
             raise Bug(f"CHIS extracts: {what}: {', '.join(units)}.", _ADVICE)
 
 
-def release_balance(plans: pa.Table, sent: pa.Table, unroutable: pa.Table, *, on: date) -> pa.Table:
+def count_active(plans: pa.Table, *, on: date) -> pa.Table:
+    """COUNTS of the register (PLANS) of some authorities, whose plans active on the day `on` are found here by themselves."""
+    return query(
+        f"""
+        SELECT la_code, plan_type, count(*) AS active, 0 AS sent, 0 AS unroutable
+        FROM plans WHERE {predicates.active("plans", "$on")} GROUP BY ALL ORDER BY ALL
+        """,
+        {"plans": plans},
+        {"on": on},
+    ).cast(COUNTS)
+
+
+def count_sent(sent: pa.Table, due: pa.Table) -> pa.Table:
+    """COUNTS of the files of some units (`read_back`): each plan once, in the unit in which it counts by DUE."""
+    return query(
+        f"""
+        SELECT la_code, plan_type, 0 AS active, count(DISTINCT (nhs_number, start_date)) AS sent, 0 AS unroutable
+        FROM (FROM sent WHERE NOT {_CEASED}) AS shown SEMI JOIN (FROM due WHERE counts) AS once USING ({_PLAN})
+        GROUP BY ALL ORDER BY ALL
+        """,
+        {"sent": sent, "due": due},
+    ).cast(COUNTS)
+
+
+def count_unroutable(unroutable: pa.Table) -> pa.Table:
+    """COUNTS of plans that lead to no unit (routing.UNROUTABLE)."""
+    return query(
+        "SELECT la_code, plan_type, 0 AS active, 0 AS sent, count(*) AS unroutable FROM nowhere GROUP BY ALL ORDER BY ALL",
+        {"nowhere": unroutable},
+    ).cast(COUNTS)
+
+
+def release_balance(counts: Iterable[pa.Table]) -> pa.Table:
     """active = distinct plans in the files + unroutable plans, by authority and plan type (DESIGN, rule 4): RELEASE_BALANCE.
 
-    `plans` is the register (PLANS), of which the active ones on the day `on` are found here by themselves; `sent` as by
-    `read_back`; `unroutable` (routing.UNROUTABLE). Bug with the counts where one does not hold.
+    `counts` (COUNTS) are those of all authorities' plans, all units' files, and of what leads to no unit. Bug with the counts
+    where one does not hold.
     """
     balances = query(
-        f"""
-        WITH counted AS (
-            SELECT la_code, plan_type, count(*) AS active, 0 AS sent, 0 AS unroutable
-            FROM plans WHERE {predicates.active("plans", "$on")} GROUP BY ALL
-            UNION ALL
-            SELECT la_code, plan_type, 0, count(DISTINCT (nhs_number, start_date)), 0 FROM sent WHERE NOT {_CEASED} GROUP BY ALL
-            UNION ALL
-            SELECT la_code, plan_type, 0, 0, count(*) FROM nowhere GROUP BY ALL)
+        """
         SELECT la_code, plan_type, sum(active) AS active, sum(sent) AS sent, sum(unroutable) AS unroutable
         FROM counted GROUP BY ALL ORDER BY ALL
         """,
-        {"plans": plans, "sent": sent, "nowhere": unroutable},
-        {"on": on},
+        {"counted": pa.concat_tables([COUNTS.empty_table(), *counts])},
     ).cast(RELEASE_BALANCE)
     amiss = [line for line in balances.to_pylist() if line["active"] != line["sent"] + line["unroutable"]]
     if amiss:

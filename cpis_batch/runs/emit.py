@@ -10,7 +10,7 @@ from concurrent.futures import BrokenExecutor, Future, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -20,20 +20,15 @@ from cpis_batch.business_time import text_of
 from cpis_batch.catalogue.records import Delivery
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope.sealing import seal
-from cpis_batch.extracts import chis, manifest, summary
-from cpis_batch.extracts.schedule import Release
 from cpis_batch.intake import acknowledge
-from cpis_batch.organisations import ChisUnit, LocalAuthority
 from cpis_batch.partners import Partner
 from cpis_batch.runs.hub import Hub, worker_count, workers
 from cpis_batch.runs.task import Keys, Rehearsed
 from cpis_batch.runs.worker import given
 
 _BATCHES = 3  # for each worker
-# To start processes here costs as much as to make forty small messages. Many rows are not handed to them: copied into every
-# process, the release of England took a night from 0.6 to 1.3 GB and made it no faster.
+# To start processes here costs as much as to make forty small messages. Many rows are not handed to them, each copied by the pipe.
 _MANY, _MOST_ROWS = 40, 20_000
-EXTRACT_PURPOSE = "0-19 services of the recipient's area: which of its children have an active plan"
 ACCESS_PURPOSE = "Access to service notification: who in the NHS looked at the recipient's own children"
 
 
@@ -46,56 +41,6 @@ class Outgoing(Protocol):
 
     def deliveries(self, common: Rehearsed, keys: Keys) -> list[Delivery]:
         """Make it, sealed and durable; its names in the outbox become so with those of the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnitExtract:
-    """A CHIS unit's extract of a release, as it was read back and held to the register: `data` is what is sealed."""
-
-    unit: Partner
-    recipients: tuple[bytes, ...] = field(repr=False)
-    release: Release
-    sequence: int
-    data: bytes = field(repr=False)
-    rows: pa.Table = field(repr=False)
-    la_state: pa.Table = field(repr=False)
-    las: tuple[LocalAuthority, ...]
-
-    @property
-    def size(self) -> int:
-        """In rows."""
-        return int(self.rows.num_rows)
-
-    def deliveries(self, common: Rehearsed, keys: Keys) -> list[Delivery]:
-        """The extract first, then its page, its manifest last: who finds the manifest finds the whole."""
-        told = manifest.manifest(
-            unit=ChisUnit(self.unit.code, self.unit.name, ""),
-            environment=common.environment,
-            release=self.release,
-            sequence=self.sequence,
-            rows=self.rows,
-            csv=self.data,
-            la_state=self.la_state,
-            las=self.las,
-            released_at=common.now,
-        )
-        named = (self.unit.code, self.release.fortnight, self.sequence)
-        common_to_all: dict[str, Any] = {"purpose": EXTRACT_PURPOSE, "record_count": self.size, "made_at": common.now}
-        return [
-            outbox.prepare(
-                common.home / "outbox",
-                self.unit,
-                kind=kind,
-                name=name(*named),
-                sealed=seal(plaintext, recipients=self.recipients, signer=keys.signer),
-                **common_to_all,
-            )
-            for kind, name, plaintext in (
-                (outbox.EXTRACT, chis.file_name, self.data),
-                (outbox.SUMMARY, chis.summary_name, summary.to_page(told)),
-                (outbox.MANIFEST, chis.manifest_name, told),
-            )
-        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ from cpis_batch.runs import lock, log, trace_service
 from cpis_batch.runs.stages import Stages
 from cpis_batch.runs.task import Keys, Rehearsed
 from cpis_batch.runs.trace_service import TraceService
-from cpis_batch.runs.worker import start_worker
+from cpis_batch.runs.worker import end_worker, start_worker
 
 if TYPE_CHECKING:
     from cpis_batch.runs.cluster import Cluster
@@ -342,7 +342,10 @@ def workers(hub: Hub, tasks: int, since: date | None = None, *, apart: bool = Fa
         count = min(worker_count(hub), tasks)
         if not apart and (little or count == 1):
             start_worker(common, keys)
-            yield Inline()
+            try:
+                yield Inline()
+            finally:
+                end_worker()
             return
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["cpis_batch.runs.worker"])

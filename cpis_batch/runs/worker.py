@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
 
@@ -29,23 +29,37 @@ from cpis_batch.runs.task import Keys, LaResult, LaTask, Rehearsed
 
 TOGETHER_BYTES = 16 * 1024 * 1024  # of plaintext checked at a time; an evening of more is checked alone
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 Judged = tuple[Verdict, pa.Table | None]  # and standing.ROWS of what was accepted
 _worker: tuple[Rehearsed, Keys] | None = None
+_forget: list[Callable[[], None]] = []
+
+
+def kept(read: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Have a worker keep what `read` came to last, for as long as it holds the keys that it was read with."""
+    cached = lru_cache(maxsize=1)(read)
+    _forget.append(cached.cache_clear)
+    return cached  # type: ignore[return-value]  # whose own type forgets the arguments'
 
 
 def start_worker(common: Rehearsed, keys: Keys) -> None:
     """What every worker process is given once."""
     global _worker  # noqa: PLW0603 - a process pool's initializer has no other place to leave what its tasks need
     _worker = (common, keys)
-    _traced.cache_clear()
+    _forget_all()
 
 
 def end_worker() -> None:
     """Forget what this process was given, and what it read with it."""
     global _worker  # noqa: PLW0603 - as above
     _worker = None
-    _traced.cache_clear()
+    _forget_all()
+
+
+def _forget_all() -> None:
+    for forget in _forget:
+        forget()
 
 
 def given() -> tuple[Rehearsed, Keys]:
@@ -138,7 +152,7 @@ def _apart(found: pa.Table, counts: Sequence[int]) -> list[pa.Table]:
     return [found.slice(start, count) for start, count in zip(starts, counts, strict=False)]
 
 
-@lru_cache(maxsize=1)
+@kept
 def _traced(common: Rehearsed, keys: Keys) -> tuple[pa.Table, pa.Table]:
     """The current traces and open questions, as the last commit has them; read once a worker."""
     store = PartStore(common.home / "register", MasterKey(keys.master))

@@ -1,0 +1,53 @@
+"""A map over workers whose results come in the order of the tasks, each as soon as it and those before it are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import suppress
+from typing import TypeVar
+
+from cpis_batch.runs.hub import Hub, worker_count, workers
+
+# A task of fewer rows costs more to plan than to do; one of more holds more than the rows are worth.
+_LEAST_ROWS, _MOST_ROWS = 30_000, 250_000
+_TASKS = 3  # for each worker, at least: so that none waits long for the others
+# Up to so many rows one task does all, in the run's own process: to start two costs a second of processor.
+_LITTLE = 300_000
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
+
+
+def rows_of_a_task(hub: Hub, rows: int) -> int:
+    """How many of so many rows one task should have: all, where to share them out would not pay."""
+    if rows <= _LITTLE and not hub.cluster:
+        return _LITTLE
+    return max(_LEAST_ROWS, min(_MOST_ROWS, rows // (_TASKS * worker_count(hub))))
+
+
+def in_batches(things: Sequence[_Task], size: Callable[[_Task], int], most: int) -> list[list[_Task]]:
+    """The things in their order, cut where a batch has come to `most` or the next would take it far over."""
+    batches: list[list[_Task]] = []
+    held = most
+    for thing in things:
+        if held >= most or (held and held + size(thing) > 2 * most):
+            batches.append([])
+            held = 0
+        batches[-1].append(thing)
+        held += size(thing)
+    return batches
+
+
+def in_order(hub: Hub, executor: Executor, step: Callable[[_Task], _Result], tasks: Sequence[_Task]) -> Iterator[_Result]:
+    """What `step` comes to for each task. What a killed worker leaves undone is done in this process, or raises here."""
+    running: list[Future[_Result]] = []
+    with suppress(BrokenExecutor):
+        for task in tasks:
+            running.append(executor.submit(step, task))
+    for place, task in enumerate(tasks):
+        if place < len(running) and not isinstance(running[place].exception(), BrokenExecutor):
+            yield running[place].result()
+        else:
+            with workers(hub, 1, opens=False) as here:
+                yield here.submit(step, task).result()
