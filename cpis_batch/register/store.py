@@ -114,9 +114,9 @@ class PartStore:
                 yield part.read_row_group(place, columns=columns and list(columns), use_threads=False)
 
     def rows_of(self, digest: str, column: str, values: Collection[str]) -> pa.Table:
-        """The rows of a part whose `column` is one of `values`, of a part that is sorted by it: no more is read than may have them.
+        """The rows of a part whose `column` is one of `values`; no row group is read that cannot have them.
 
-        What is read is held to the part's own key alone, block by block, and not to the digest: see `prove`. StateFault, KeyFault.
+        What is read is held to the part's own key, block by block, and not to the digest: see `prove`. StateFault, KeyFault.
         """
         with self._in_place(digest) as part:
             place = part.schema_arrow.get_field_index(column)

@@ -27,7 +27,7 @@ from cpis_batch.runs.task import Keys, Rehearsed
 from cpis_batch.runs.worker import given
 
 _BATCHES = 3  # for each worker
-# To start processes here costs as much as to make forty small messages. Many rows are not handed to them, each copied by the pipe.
+# To start processes here costs as much as to make forty small messages; many rows cost more to copy than to tell.
 _MANY, _MOST_ROWS = 40, 20_000
 ACCESS_PURPOSE = "Access to service notification: who in the NHS looked at the recipient's own children"
 

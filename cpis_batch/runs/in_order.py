@@ -43,8 +43,7 @@ def in_order(hub: Hub, executor: Executor, step: Callable[[_Task], _Result], tas
     """What `step` comes to for each task. What a killed worker leaves undone is done in this process, or raises here."""
     running: list[Future[_Result]] = []
     with suppress(BrokenExecutor):
-        for task in tasks:
-            running.append(executor.submit(step, task))
+        running.extend(executor.submit(step, task) for task in tasks)
     for place, task in enumerate(tasks):
         if place < len(running) and not isinstance(running[place].exception(), BrokenExecutor):
             yield running[place].result()

@@ -1,8 +1,8 @@
 """A fortnight's release to the CHIS units: one sealed extract and manifest each, empty ones too, all in one commit or none.
 
-Some authorities at a time are routed (`release_las`), then some units at a time made (`release_units`), side by side where there
-is enough to do. Nothing of a unit is sealed before every row of its file has been held against the register anew, and nothing that
-is sealed is sent before the balance of all holds and is committed.
+Some authorities at a time are routed (`release_las`), then the extracts of some units at a time made (`release_units`), side by
+side where there is enough to do. No file is sealed before every row of it has been held against the register anew, and nothing is
+sent before the balance of all holds and is committed.
 """
 
 from __future__ import annotations

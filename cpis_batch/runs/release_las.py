@@ -16,6 +16,7 @@ import pyarrow as pa
 from cpis_batch import accounts
 from cpis_batch.errors import Bug
 from cpis_batch.extracts import recipients, routing
+from cpis_batch.extracts.batches import split
 from cpis_batch.keystore import MasterKey
 from cpis_batch.register import view
 from cpis_batch.register.schema import PLANS
@@ -71,15 +72,14 @@ def route_las(task: LasTask) -> RoutedLas:
     active = view.active(plans, common.business_date)
     persons = _persons_of(task, active)
     routed = routing.route(active, persons, task.reference, on=common.business_date, policy=task.policy)
-    spooled = spool.spool(store, routed.rows, "The routed rows")
+    spooled = spool.spool(store, split(routed.rows), routing.ROUTED, "The routed rows")
     nowhere = routed.unroutable
-    unroutable = spool.write(
-        store, [nowhere] if nowhere.num_rows else [], routing.UNROUTABLE, "The unroutable rows", len(nowhere)
-    )
+    groups = [nowhere] if nowhere.num_rows else []
+    unroutable = spool.write(store, groups, routing.UNROUTABLE, "The unroutable rows", nowhere.num_rows)
     due = recipients.due(active, persons, task.reference, on=common.business_date, policy=task.policy)
     return RoutedLas(
         routed=spooled,
-        due=spool.spool(store, due, "The rows to check with"),
+        due=spool.spool(store, split(due), recipients.DUE, "The rows to check with"),
         unroutable=unroutable,
         nowhere=nowhere.num_rows,
         active=recipients.count_active(plans, on=common.business_date),
@@ -99,7 +99,7 @@ def _persons_of(task: LasTask, active: pa.Table) -> pa.Table:
 
 @kept
 def _places(part: str) -> tuple[npt.NDArray[np.int64], pa.Table]:
-    """routing.PERSONS of all England, sorted by number, and the numbers: in some 35 bytes a person, for as long as keys are held."""
+    """The numbers of all who are traced, sorted, and their routing.PERSONS, in some 35 bytes a person."""
     common, keys = given()
     store = PartStore(common.home / "register", MasterKey(keys.master))
     groups = [routing.PERSONS.empty_table(), *store.groups(part)]

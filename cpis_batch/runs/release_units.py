@@ -30,7 +30,7 @@ PURPOSE = "0-19 services of the recipient's area: which of its children have an 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A recipient: its certificates, the authorities that it serves, and whether it is open, so that it has a file in any case."""
+    """A recipient, its certificates, the authorities that it serves, and whether it is open: then it has a file in any case."""
 
     partner: Partner
     recipients: tuple[bytes, ...] = field(repr=False)
@@ -78,7 +78,7 @@ def make_units(task: UnitsTask) -> MadeUnits:
     store = PartStore(common.home / "register", MasterKey(keys.master))
     tables, texts, sent = _extracts(store, task)
     with files.names_together():
-        rows = spool.spool(store, pa.concat_tables([chis.EXTRACT.empty_table(), *tables.values()]), "The extracts' rows")
+        rows = spool.spool(store, tables, chis.EXTRACT, "The extracts' rows")
         units = {unit.code: unit for unit in task.units}
         deliveries = [
             delivery

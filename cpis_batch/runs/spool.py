@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from cpis_batch import accounts
-from cpis_batch.extracts.batches import split
 from cpis_batch.register.store import PartStore
 
 # Columns of few values, in whatever is spooled.
@@ -32,11 +31,11 @@ class Spooled:
     rows: Mapping[str, int]
 
 
-def spool(store: PartStore, table: pa.Table, what: str) -> Spooled:
-    """Write a table with a `chis_code`, each unit's rows in the order that they have. Bug where one is not in the part."""
-    parts = split(table)
-    digest = write(store, parts.values(), table.schema, what, table.num_rows)
-    return Spooled(digest, {unit: rows.num_rows for unit, rows in parts.items()})
+def spool(store: PartStore, units: Mapping[str, pa.Table], schema: pa.Schema, what: str) -> Spooled:
+    """Write the rows of each unit, in order of the units. Bug where one is not in the part."""
+    counts = {unit: rows.num_rows for unit, rows in sorted(units.items()) if rows.num_rows}
+    digest = write(store, (units[unit] for unit in counts), schema, what, sum(counts.values()))
+    return Spooled(digest, counts)
 
 
 def write(store: PartStore, groups: Iterable[pa.Table], schema: pa.Schema, what: str, rows: int) -> str:
