@@ -13,10 +13,10 @@ import pyarrow as pa
 from cpis_batch import accounts
 from cpis_batch.catalogue import ledger, log
 from cpis_batch.cli import main
-from cpis_batch.extracts.recipients import RELEASE_BALANCE
+from cpis_batch.extracts import recipients
 from cpis_batch.register.balance import BALANCE
 from cpis_batch.register.store import PartStore
-from cpis_batch.runs import la_night, release
+from cpis_batch.runs import la_night
 
 
 class _Unread:
@@ -50,7 +50,8 @@ def strip() -> None:
     PartStore.write = write  # type: ignore[method-assign]
     la_night.guard.assess = lambda *_, **__: ()  # type: ignore[assignment]
     la_night.balance = lambda *_: BALANCE.empty_table()
-    release.release_balance = lambda *_, **__: RELEASE_BALANCE.empty_table()
+    recipients.release_balance = lambda *_: recipients.RELEASE_BALANCE.empty_table()
+    recipients.count_active = recipients.count_sent = lambda *_, **__: recipients.COUNTS.empty_table()  # type: ignore[assignment]
     accounts.check_rows = lambda _, outcomes, __: outcomes.num_rows  # type: ignore[assignment]
     accounts.check_merge = accounts.check_count = nothing  # type: ignore[assignment]
     ledger.differences = lambda *_: []  # type: ignore[assignment]

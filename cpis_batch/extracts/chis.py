@@ -14,7 +14,7 @@ import pyarrow as pa
 from cpis_batch.csv_text import to_csv
 from cpis_batch.engine import query
 from cpis_batch.errors import Bug
-from cpis_batch.extracts.batches import batches, split
+from cpis_batch.extracts.batches import split
 from cpis_batch.extracts.schedule import Fortnight
 from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import ExtractChange
@@ -85,10 +85,10 @@ ORDER BY chis_code, change <> '{ExtractChange.CEASED}', nhs_number, plan_type, l
 
 
 def build(routed: pa.Table, previous: pa.Table | None, la_state: pa.Table) -> pa.Table:
-    """The release (EXTRACT): `routed` (routing.ROUTED) with its authorities' LA_STATE, against the release before.
+    """The release (EXTRACT) to some units: `routed` (routing.ROUTED) with its authorities' LA_STATE, against the one before.
 
-    `previous` is that release whole, its CEASED rows included, or None before the first. Bug where an authority with
-    plans has no state, or two.
+    `previous` are all rows that these units had in that, its CEASED rows included, or None before the first. Bug where an
+    authority with plans has no state, or two.
     """
     states = query("SELECT la_code, count(*) AS n FROM la_state GROUP BY ALL", {"la_state": la_state})
     astray = query(
@@ -99,11 +99,7 @@ def build(routed: pa.Table, previous: pa.Table | None, la_state: pa.Table) -> pa
         codes = ", ".join(sorted(astray["la_code"].to_pylist())[:5])
         raise Bug(f"CHIS extract: authorities with plans have no state, or two: {codes}.", "Nothing was released.")
     before = EXTRACT.empty_table() if previous is None else previous
-    built = [
-        query(_BUILD, {"routed": some, "previous": some_before, "la_state": la_state}).cast(EXTRACT)
-        for some, some_before in batches(routed, before)
-    ]
-    return pa.concat_tables([EXTRACT.empty_table(), *built])
+    return query(_BUILD, {"routed": routed, "previous": before, "la_state": la_state}).cast(EXTRACT)
 
 
 def by_unit(extract: pa.Table, units: Collection[str]) -> dict[str, pa.Table]:

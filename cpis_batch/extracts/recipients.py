@@ -19,7 +19,6 @@ from pyarrow import csv
 
 from cpis_batch.engine import query
 from cpis_batch.errors import Bug
-from cpis_batch.extracts.batches import batches
 from cpis_batch.extracts.chis import EXTRACT, FORMAT, VERSION
 from cpis_batch.extracts.routing import ROUTED, Reference, route
 from cpis_batch.register import predicates
@@ -100,29 +99,25 @@ def check_recipients(sent: pa.Table, due: pa.Table, previous: pa.Table | None) -
 
     Bug, naming units and counts and no row, on the first kind of mismatch (F20).
     """
-    had = EXTRACT.empty_table() if previous is None else previous
-    amiss: dict[str, list[str]] = {what: [] for what in _AMISS}
-    for some_sent, some_due, some_had in batches(sent, due, had):
-        tables = {"sent": some_sent, "due": some_due, "had": some_had}
-        # Nearly all agree at once, which one look at all of them shows; the questions are asked of the others, person by person.
-        doubted = query(_DOUBTED, tables)
-        if not doubted.num_rows:
-            continue
-        tables = {
-            name: query(f"FROM rows SEMI JOIN doubted USING ({_PERSON})", {"rows": rows, "doubted": doubted})
-            for name, rows in tables.items()
-        }
-        tables |= {
-            "shown": query(f"FROM sent WHERE NOT {_CEASED}", tables),
-            "ceased": query(f"FROM sent WHERE {_CEASED}", tables),
-            "before": query(f"FROM had WHERE NOT {_CEASED}", tables),
-        }
-        for what, rows in _AMISS.items():
-            found = query(f"SELECT chis_code, count(*) AS n {rows} GROUP BY ALL ORDER BY chis_code", tables)
-            amiss[what] += [f"{row['chis_code']} ({row['n']:,})" for row in found.to_pylist()]
-    for what, units in amiss.items():
-        if units:
-            raise Bug(f"CHIS extracts: {what}: {', '.join(units)}.", _ADVICE)
+    tables = {"sent": sent, "due": due, "had": EXTRACT.empty_table() if previous is None else previous}
+    # Nearly all agree at once, which one look at all of them shows; the questions are asked of the others, person by person.
+    doubted = query(_DOUBTED, tables)
+    if not doubted.num_rows:
+        return
+    tables = {
+        name: query(f"FROM rows SEMI JOIN doubted USING ({_PERSON})", {"rows": rows, "doubted": doubted})
+        for name, rows in tables.items()
+    }
+    tables |= {
+        "shown": query(f"FROM sent WHERE NOT {_CEASED}", tables),
+        "ceased": query(f"FROM sent WHERE {_CEASED}", tables),
+        "before": query(f"FROM had WHERE NOT {_CEASED}", tables),
+    }
+    for what, rows in _AMISS.items():
+        found = query(f"SELECT chis_code, count(*) AS n {rows} GROUP BY ALL ORDER BY chis_code", tables).to_pylist()
+        if found:
+            units = ", ".join(f"{row['chis_code']} ({row['n']:,})" for row in found)
+            raise Bug(f"CHIS extracts: {what}: {units}.", _ADVICE)
 
 
 def count_active(plans: pa.Table, *, on: date) -> pa.Table:

@@ -27,11 +27,11 @@ def rows_of_a_task(hub: Hub, rows: int) -> int:
 
 
 def in_batches(things: Sequence[_Task], size: Callable[[_Task], int], most: int) -> list[list[_Task]]:
-    """The things in their order, cut where a batch has come to `most` or the next would take it far over."""
+    """The things in their order, as many together as have no more than `most` in all; one that has more is alone."""
     batches: list[list[_Task]] = []
-    held = most
+    held = 0
     for thing in things:
-        if held >= most or (held and held + size(thing) > 2 * most):
+        if not batches or held + size(thing) > most:
             batches.append([])
             held = 0
         batches[-1].append(thing)

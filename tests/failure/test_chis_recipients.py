@@ -11,7 +11,16 @@ from cpis_batch import organisations
 from cpis_batch.csv_text import to_csv
 from cpis_batch.errors import Bug, Exit
 from cpis_batch.extracts import chis
-from cpis_batch.extracts.recipients import check_recipients, read_back, release_balance
+from cpis_batch.extracts.recipients import (
+    DUE,
+    check_recipients,
+    count_active,
+    count_sent,
+    count_unroutable,
+    due,
+    read_back,
+    release_balance,
+)
 from cpis_batch.extracts.routing import PERSONS, route
 from cpis_batch.nhs_number import numbers_for_tests
 
@@ -54,7 +63,18 @@ def release(rows: pa.Table) -> dict[str, bytes]:
 
 
 def check(files: dict[str, bytes], active: pa.Table = ACTIVE, previous: pa.Table | None = None) -> None:
-    check_recipients(read_back(files), active, NOBODY, REFERENCE, previous, on=ON)
+    check_recipients(read_back(files), due(active, NOBODY, REFERENCE, on=ON), previous)
+
+
+def of_another(rows: pa.Table) -> pa.Table:
+    """The same rows for one more unit."""
+    place = rows.schema.get_field_index("chis_code")
+    return rows.set_column(place, rows.schema.field(place), pa.array(["OTHER"] * rows.num_rows))
+
+
+def balance(plans: pa.Table, sent: pa.Table, unroutable: pa.Table) -> pa.Table:
+    belong = due(plans, NOBODY, REFERENCE, on=ON)
+    return release_balance([count_active(plans, on=ON), count_sent(sent, belong), count_unroutable(unroutable)])
 
 
 def refused(files: dict[str, bytes], match: str, active: pa.Table = ACTIVE, previous: pa.Table | None = None) -> str:
@@ -145,11 +165,16 @@ def test_f68_a_file_that_does_not_read_is_refused_without_a_word_of_its_content(
 def test_the_balance_counts_a_plan_once_however_many_units_have_it():
     routed = route(pa.concat_tables([ACTIVE, plans((CUMBRIA, CHILDREN[7]))]), NOBODY, REFERENCE, on=ON)
     rows = chis.build(routed.rows, BEFORE, STATE)
-    elsewhere = rows.set_column(0, "chis_code", pa.array(["OTHER"] * rows.num_rows)).cast(chis.EXTRACT)
-    twice = pa.concat_tables([rows, elsewhere])
+    twice = pa.concat_tables([rows, of_another(rows)])
     active = pa.concat_tables([ACTIVE, plans((CUMBRIA, CHILDREN[7]))])
     sent = read_back({unit: chis.unit_csv(rows) for unit, rows in chis.split(twice).items()})
-    counted = release_balance(active, sent, routed.unroutable, on=ON).to_pylist()
+    belong = due(active, NOBODY, REFERENCE, on=ON)
+    last = belong.num_columns - 1
+    again = of_another(belong).set_column(last, DUE.field(last), pa.array([False] * belong.num_rows))
+    everywhere = pa.concat_tables([belong, again])
+    check_recipients(sent, everywhere, pa.concat_tables([BEFORE, of_another(BEFORE)]))
+    counts = [count_active(active, on=ON), count_sent(sent, everywhere), count_unroutable(routed.unroutable)]
+    counted = release_balance(counts).to_pylist()
     assert [tuple(line.values()) for line in counted] == [
         (HACKNEY, "CPP", 3, 3, 0),
         (CUMBRIA, "CPP", 1, 0, 1),
@@ -165,4 +190,4 @@ def test_f54_a_row_in_neither_list_stops_the_release(lost):
     rows, unroutable = (rows.slice(1), unroutable) if lost == "extract" else (rows, unroutable.slice(1))
     sent = read_back({unit: chis.unit_csv(rows) for unit, rows in chis.split(rows).items()})
     with pytest.raises(Bug, match=r"E[0-9]{8} CPP has [13] active plans, but [02] in extracts"):
-        release_balance(active, sent, unroutable, on=ON)
+        balance(active, sent, unroutable)

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pytest
 
 from cpis_batch.errors import Exit
-from cpis_batch.extracts import chis, routing
+from cpis_batch.extracts import chis, recipients, routing
 from cpis_batch.intake import check, lines, records
-from cpis_batch.register import history, merge
+from cpis_batch.register import history, merge, view
 from cpis_batch.register.store import PartStore
-from cpis_batch.runs import intake, la_part, release, worker
+from cpis_batch.runs import intake, la_part, worker
 from tests.builders import HACKNEY, KENT
 from tests.hub import Hub, plan_row
 from tests.small_england import UNITS, small_england
@@ -165,10 +165,50 @@ def routed(column: str) -> Callable[[routing.Routed], routing.Routed]:
     return lambda found: replace(found, **{column: without_first(getattr(found, column))})
 
 
-def parts_of_a_release(patch: pytest.MonkeyPatch) -> None:
-    real = PartStore.write
-    losing = "routing_basis"
-    patch.setattr(PartStore, "write", lambda store, table: real(store, table.slice(1) if losing in table.column_names else table))
+def a_part_of(schema: pa.Schema, which: int = 1) -> Breaking:
+    """The writer loses a row of the last group of a part with these columns: of the first such part, or the second."""
+
+    def breaking(patch: pytest.MonkeyPatch) -> None:
+        real, seen = PartStore.write_groups, []
+
+        def write_groups(store, groups, columns, repeated=()):
+            seen.extend([columns] if columns.equals(schema) else [])
+            lost = columns.equals(schema) and len(seen) == which
+            *first, last = [*groups] or [columns.empty_table()]
+            return real(store, [*first, last.slice(1) if lost else last], columns, repeated)
+
+        patch.setattr(PartStore, "write_groups", write_groups)
+
+    return breaking
+
+
+def a_part_read_by_unit(schema: pa.Schema) -> Breaking:
+    """A part with these columns is read short of a row."""
+
+    def breaking(patch: pytest.MonkeyPatch) -> None:
+        real = PartStore.rows_of
+
+        def rows_of(*given):
+            found = real(*given)
+            return without_first(found) if found.schema.equals(schema) else found
+
+        patch.setattr(PartStore, "rows_of", rows_of)
+
+    return breaking
+
+
+def a_part_read_by_group(schema: pa.Schema) -> Breaking:
+    """Each row group of a part with these columns is read short of a row."""
+
+    def breaking(patch: pytest.MonkeyPatch) -> None:
+        real = PartStore.groups
+
+        def groups(*given):
+            return (without_first(found) if found.schema.equals(schema) else found for found in real(*given))
+
+        patch.setattr(PartStore, "groups", groups)
+
+    return breaking
 
 
 OF_A_RELEASE = {
@@ -177,8 +217,23 @@ OF_A_RELEASE = {
     "extract": broken(chis, "build", without_first),
     "units": broken(chis, "by_unit", units_without_one),
     "writer, extracts": broken(chis, "unit_csv", text_without_one),
-    "reader, register": broken(release.view, "active", without_first),
-    "writer, rows of the release": parts_of_a_release,
+    "reader, register": broken(view, "active", without_first),
+    "reader, text": broken(recipients, "read_back", without_first),
+    "routing, to check with": broken(recipients, "due", without_first),
+    "counting, active": broken(recipients, "count_active", without_first),
+    "counting, sent": broken(recipients, "count_sent", without_first),
+    "counting, unroutable": broken(recipients, "count_unroutable", without_first),
+    "writer, routed": a_part_of(routing.ROUTED),
+    "writer, to check with": a_part_of(recipients.DUE),
+    "writer, unroutable": a_part_of(routing.UNROUTABLE),
+    "writer, unroutable of the release": a_part_of(routing.UNROUTABLE, 2),
+    "writer, rows of some units": a_part_of(chis.EXTRACT),
+    "writer, rows of the release": a_part_of(chis.EXTRACT, 2),
+    "reader, routed": a_part_read_by_unit(routing.ROUTED),
+    "reader, to check with": a_part_read_by_unit(recipients.DUE),
+    "reader, release before": a_part_read_by_unit(chis.EXTRACT),
+    "reader, unroutable": a_part_read_by_group(routing.UNROUTABLE),
+    "reader, rows of some units": a_part_read_by_group(chis.EXTRACT),
 }
 
 

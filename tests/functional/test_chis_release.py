@@ -10,7 +10,7 @@ import pytest
 
 from cpis_batch.errors import Bug, Exit
 from cpis_batch.extracts import chis, routing
-from cpis_batch.extracts.recipients import check_recipients, read_back
+from cpis_batch.extracts.recipients import check_recipients, due, read_back
 from cpis_batch.extracts.schedule import fortnight_of
 from cpis_batch.register import view
 from cpis_batch.runs.hub import opened
@@ -161,17 +161,13 @@ def test_f20_the_files_that_were_sent_swapped_would_have_stopped_the_release(hub
     after_the_first_release(hub)
     files = {unit: hub.opened(hub.outbound(unit)[0], "CHIS") for unit in UNITS}
     with opened(hub.home, what="test", business_date=hub.now.date(), now=hub.now) as opened_hub:
-        facts = {
-            "active": view.active(opened_hub.plans(), hub.now.date()),
-            "persons": routing.PERSONS.empty_table(),
-            "reference": opened_hub.organisations.routing_reference(),
-            "previous": None,
-            "on": hub.now.date(),
-        }
-    check_recipients(read_back(files), **facts)
+        active = view.active(opened_hub.plans(), hub.now.date())
+        reference = opened_hub.organisations.routing_reference()
+    belong = due(active, routing.PERSONS.empty_table(), reference, on=hub.now.date())
+    check_recipients(read_back(files), belong, None)
     swapped = files | {NORTH_EAST_LONDON: files[KENT_AND_MEDWAY], KENT_AND_MEDWAY: files[NORTH_EAST_LONDON]}
     with pytest.raises(Bug, match="does not route to this unit"):
-        check_recipients(read_back(swapped), **facts)
+        check_recipients(read_back(swapped), belong, None)
 
 
 def test_f20_what_is_sealed_for_a_unit_opens_with_that_unit_s_key_alone(hub):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpis_batch.extracts import chis
-from cpis_batch.extracts.batches import batches
+from cpis_batch.extracts.batches import split
 from cpis_batch.extracts.routing import ROUTED
+from cpis_batch.runs.in_order import in_batches
 
 LAS = ["E09000012", "E10000016"]
 UNITS = ["CHIS02", "CHIS19"]
@@ -79,16 +81,20 @@ def test_loading_the_changes_ends_where_loading_everything_does(sequence, phones
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.sampled_from("ABCDE"), max_size=20), st.lists(st.sampled_from("ABCDE"), max_size=20), st.integers(1, 12))
-def test_cutting_between_units_loses_nothing_and_cuts_no_unit(left, right, rows):
-    tables = [
-        pa.table({"chis_code": pa.array(codes, pa.string()), "n": pa.array(range(len(codes)), pa.int64())})
-        for codes in (left, right)
-    ]
-    cut = list(batches(*tables, rows=rows))
-    for place, table in enumerate(tables):
-        pieces = [piece[place].to_pylist() for piece in cut]
-        rejoined = [(row["chis_code"], row["n"]) for piece in pieces for row in piece]
-        assert rejoined == sorted((row["chis_code"], row["n"]) for row in table.to_pylist())
-    seen = [{code for table in piece for code in table["chis_code"].to_pylist()} for piece in cut]
-    assert sum(map(len, seen)) == len({*left, *right})
+@given(st.lists(st.sampled_from("ABCDE"), max_size=20))
+def test_cutting_between_units_loses_nothing_and_cuts_no_unit(codes):
+    table = pa.table({"chis_code": pa.array(codes, pa.string()), "n": pa.array(range(len(codes)), pa.int64())})
+    parts = split(table)
+    assert list(parts) == sorted(set(codes))
+    assert {unit: set(part["chis_code"].to_pylist()) for unit, part in parts.items()} == {unit: {unit} for unit in codes}
+    rejoined = [(row["chis_code"], row["n"]) for part in parts.values() for row in part.to_pylist()]
+    assert rejoined == sorted((row["chis_code"], row["n"]) for row in table.to_pylist())
+
+
+@given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 15))
+def test_what_is_done_together_is_in_order_and_no_more_than_may_be_held_unless_it_is_one(sizes, most):
+    batches = in_batches(list(enumerate(sizes)), lambda one: one[1], most)
+    assert [one for batch in batches for one in batch] == list(enumerate(sizes))
+    assert all(len(batch) == 1 or sum(size for _, size in batch) <= most for batch in batches)
+    together = [sum(size for _, size in batch) for batch in batches]
+    assert all(before + after > most for before, after in pairwise(together))
