@@ -7,11 +7,13 @@ What goes to one folder goes in the order in which it was made; folders are serv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from threading import Condition
 
 from cpis_batch import files
 from cpis_batch.catalogue import Catalogue
@@ -23,6 +25,7 @@ from cpis_batch.partners import Partner
 SUFFIX = ".pgp"
 # Kinds of delivery, in their order: who finds the last is to find the others.
 PACK = EXTRACT, SUMMARY, MANIFEST = "CHIS_EXTRACT", "CHIS_SUMMARY", "CHIS_MANIFEST"
+MOST_HELD = 64 * 1024 * 1024  # bytes of sealed messages in memory at a time, on their way: those of one mailbox
 UNKNOWN = "UNKNOWN"  # begins the recorded fault of an upload that may or may not stand: it is looked for, not sent again
 
 
@@ -69,6 +72,28 @@ class Published:
     failed: tuple[tuple[Delivery, str], ...]
 
 
+class Room:
+    """Memory for what is on its way: who comes waits until there is room. What is larger than all there is goes alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._held = 0
+        self._left = Condition()
+
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        """Have so much for the block."""
+        with self._left:
+            self._left.wait_for(lambda: not self._held or self._held + size <= self._size)
+            self._held += size
+        try:
+            yield
+        finally:
+            with self._left:
+                self._held -= size
+                self._left.notify_all()
+
+
 def publish(
     catalogue: Catalogue,
     mailbox: Mailbox,
@@ -82,6 +107,7 @@ def publish(
     progress: Callable[[], None] = lambda: None,
 ) -> Published:
     """Deliver what is due in one mailbox; every success is recorded as it happens, every failure with its cause."""
+    room = Room(MOST_HELD)
 
     def put(delivery: Delivery) -> None:
         partner = partners.get(delivery.partner)
@@ -89,6 +115,10 @@ def publish(
             raise StateFault(
                 f"No data sharing agreement covers {delivery.partner} on {business_date}.", "Nothing is sent without one."
             )
+        with room.hold(delivery.size):
+            send(delivery)
+
+    def send(delivery: Delivery) -> None:
         with files.disk_faults(outbox):
             data = (outbox / f"{delivery.digest}{SUFFIX}").read_bytes()
         if files.digest_of(data) != delivery.digest:
