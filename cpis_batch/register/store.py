@@ -169,7 +169,7 @@ class PartStore:
                     yield part
             except FileNotFoundError:
                 raise
-            except (pa.ArrowException, OSError):
+            except (pa.ArrowException, OSError, ValueError):  # the last of a key that is not what it was
                 raise _altered(name) from None  # from None: a message of the library may quote what it read
 
     def _bytes(self, digest: str, name: str) -> bytes:

@@ -20,10 +20,11 @@ _Result = TypeVar("_Result")
 
 
 def rows_of_a_task(hub: Hub, rows: int) -> int:
-    """How many of so many rows one task should have: all, where to share them out would not pay."""
-    if rows <= _LITTLE and not hub.cluster:
-        return _LITTLE
-    return max(_LEAST_ROWS, min(_MOST_ROWS, rows // (_TASKS * worker_count(hub))))
+    """How many of so many rows one task should have: all, where to start processes for them would not pay."""
+    share = min(_MOST_ROWS, rows // (_TASKS * worker_count(hub)))
+    if hub.cluster:
+        return share
+    return _LITTLE if rows <= _LITTLE else max(_LEAST_ROWS, share)
 
 
 def in_batches(things: Sequence[_Task], size: Callable[[_Task], int], most: int) -> list[list[_Task]]:

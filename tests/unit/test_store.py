@@ -7,8 +7,9 @@ import json
 import multiprocessing
 import re
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
 
+import pyarrow as pa
 import pytest
 
 from cpis_batch import files
@@ -116,6 +117,90 @@ def test_another_master_key_opens_nothing_and_tells_nothing(store, tmp_path):
     with pytest.raises(KeyFault) as refused:
         PartStore(tmp_path / "register", MasterKey(bytes(32))).read(part.digest)
     assert nhs(1) not in str(refused.value)
+
+
+SORTED = pa.schema([pa.field("code", pa.string(), nullable=False), pa.field("told_at", pa.timestamp("us", tz="UTC"))])
+
+
+def coded(*codes):
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    return pa.table([pa.array(codes, pa.string()), pa.array([at] * len(codes), SORTED.field(1).type)], schema=SORTED)
+
+
+@pytest.mark.parametrize("repeated", [(), ("code", "told_at")], ids=["plain", "as dictionaries"])
+@pytest.mark.parametrize("groups", [[], [coded("A", "A"), coded("B")], [coded("A", "B"), coded("B", "D"), coded("D")]], ids=len)
+def test_what_is_written_a_group_at_a_time_is_read_whole_by_group_and_by_value(store, groups, repeated):
+    part = store.write_groups(iter(groups), SORTED, repeated)
+    whole = pa.concat_tables([SORTED.empty_table(), *groups])
+    assert part.rows == whole.num_rows
+    assert store.read(part.digest).equals(whole)
+    assert store.read(part.digest).schema == SORTED
+    assert list(store.groups(part.digest)) == groups
+    assert [group.column_names for group in store.groups(part.digest, ["told_at"])] == [["told_at"]] * len(groups)
+    for values in (["A"], ["B", "C"], ["D"], ["C"], []):
+        kept = [code for code in whole["code"].to_pylist() if code in values]
+        assert store.rows_of(part.digest, "code", values).equals(coded(*kept))
+    store.prove(part.digest)
+
+
+def test_rows_are_found_by_value_in_a_part_that_was_written_whole(store):
+    part = store.write(coded("A", "B", "B", "C"))
+    assert store.rows_of(part.digest, "code", ["B"]).equals(coded("B", "B"))
+
+
+def test_f68_no_value_can_be_read_in_a_part_written_a_group_at_a_time(store, tmp_path):
+    held = plans([plan(child, family_name="Canaryfamily") for child in range(50)])
+    part = store.write_groups([held, held], PLANS, ["family_name", "la_code"])
+    data = path_of(tmp_path, part.digest).read_bytes()
+    assert data[:4] == data[-4:] == b"PARE"
+    for canary in ["Canaryfamily", *PLANS.names, nhs(0), nhs(49), "E09000012", "ARROW:schema"]:
+        assert canary.encode() not in data, canary
+    assert not [path for path in (tmp_path / "register").iterdir() if path.suffix != SUFFIX], "nothing half-written is left"
+    assert (part.size, files.digest_of(data)) == (len(data), part.digest)
+
+
+def test_a_part_that_cannot_be_written_to_its_end_leaves_nothing(store, tmp_path):
+    def groups():
+        yield coded("A")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.write_groups(groups(), SORTED)
+    assert list((tmp_path / "register").iterdir()) == []
+
+
+def test_f71_what_was_altered_is_named_wherever_it_is_read(store, tmp_path):
+    part = store.write_groups([coded("A"), coded("B")], SORTED)
+    path = path_of(tmp_path, part.digest)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 5):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        with pytest.raises(StateFault, match=f"{part.digest}.* altered"):
+            store.prove(part.digest)
+        for read in (lambda: list(store.groups(part.digest)), lambda: store.rows_of(part.digest, "code", ["A", "B"])):
+            try:
+                found = read()
+            except (StateFault, KeyFault):
+                continue
+            rows = pa.concat_tables([SORTED.empty_table(), *found]) if isinstance(found, list) else found
+            assert rows.equals(coded("A", "B")), "what is not proven is true all the same, or is not given"
+
+
+def test_f71_a_part_that_is_missing_is_named_wherever_it_is_read(store, tmp_path):
+    part = store.write_groups([coded("A")], SORTED)
+    store.remove(part.digest)
+    store.remove(part.digest)
+    for read in (store.prove, lambda digest: list(store.groups(digest)), lambda digest: store.rows_of(digest, "code", ["A"])):
+        with pytest.raises(StateFault, match=f"{part.digest}.* missing"):
+            read(part.digest)
+
+
+def test_another_master_key_reads_no_group(store, tmp_path):
+    part = store.write_groups([coded("A")], SORTED)
+    other = PartStore(tmp_path / "register", MasterKey(bytes(32)))
+    for read in (lambda: list(other.groups(part.digest)), lambda: other.rows_of(part.digest, "code", ["A"])):
+        with pytest.raises(KeyFault):
+            read()
 
 
 def _write_and_read(folder, child):
