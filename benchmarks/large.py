@@ -17,7 +17,8 @@ from cpis_batch.sandbox.volumes import choose, volumes
 PAGE = Path(__file__).parent.parent / "docs" / "performance-large.md"
 WORK = Path(__file__).parent.parent / "bench-large-work"
 QUICK_LAS, QUICK_SCALES = 4, (0.2, 4.0)
-STAGES = ("validation", "merge", "nights")
+STAGES = ("validation", "merge", "nights", "release")
+ALL = STAGES[:3]  # the nights make a release as well
 _WORDS = """\
 Written by `make bench-large`: no figure here is typed by hand. Compare ratios; seconds are this machine's. Everyday sizes \
 are in [how fast, how big](performance.md)."""
@@ -31,6 +32,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--page", type=Path, help="where to write the page; by default docs/performance-large.md, --quick: nowhere"
     )
+    parser.add_argument(
+        "--scale", type=float, action="append", help="so many times England, for nights and release; may be given again"
+    )
     parser.add_argument("--work", type=Path, default=WORK, help="a folder for what is measured on, some 10 GB; it is removed")
     given = parser.parse_args(arguments)
     load = os.getloadavg()[0]
@@ -38,7 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
     las = choose(QUICK_LAS) if given.quick else tuple(volumes())
     largest = QUICK_SCALES[-1] if given.quick else large_merge.SCALE
     rows = QUICK_SCALES[-1] if given.quick else large_validation.SCALE
-    stages = given.only or STAGES
+    stages = given.only or ALL
+    scales = tuple(sorted(given.scale or (QUICK_SCALES if given.quick else SCALES)))
     sections: list[Section] = []
     shutil.rmtree(given.work, ignore_errors=True)
     try:
@@ -51,9 +56,12 @@ def main(arguments: list[str] | None = None) -> None:
             sections.append(large_merge.section(large_merge.run(given.work / "merge", las=las, scale=largest, told=told)))
             shutil.rmtree(given.work / "merge")
         if "nights" in stages:
-            scales = QUICK_SCALES if given.quick else SCALES
             sizes = large_night.run(given.work / "nights", las=las, scales=scales, told=told)
             sections += [large_night.section(sizes), large_release.section([size.bare for size in sizes if size.bare])]
+            shutil.rmtree(given.work / "nights")
+        if "release" in stages:
+            releases = large_release.run(given.work / "release", las=las, scales=scales, told=told)
+            sections += [large_release.section(releases), large_release.growth(releases)]
     finally:
         shutil.rmtree(given.work, ignore_errors=True)
     text = page(sections, load)

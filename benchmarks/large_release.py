@@ -6,15 +6,18 @@ commit.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from pyarrow import csv
 
-from benchmarks.large_stage import Large
+from benchmarks.large_stage import FRIDAY, Large, make
+from benchmarks.measure import Cost
 from benchmarks.page import Section, Table
 from cpis_batch import config
 from cpis_batch.catalogue import FILE_NAME, Catalogue
@@ -28,31 +31,55 @@ from cpis_batch.sandbox.drops import fingerprint
 
 @dataclass(frozen=True, slots=True)
 class Bare:
-    """The rows and units of a release; seconds of the program's release stage, and of the bare writing."""
+    """The rows and units of a release; seconds of the program's release stage, and of the bare writing.
+
+    `alone`, where the release was made by a run that did little else: what the whole run cost; `stages`: its seconds by stage.
+    """
 
     scale: float
     rows: int
     units: int
     ours: float
     seconds: float
+    alone: Cost | None = None
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+def run(folder: Path, *, las: Sequence[str], scales: Sequence[float], told: Callable[[str], None]) -> list[Bare]:
+    """A release alone at each scale, in `folder`, which must not exist; a run before it, not measured, takes everything in."""
+    releases = []
+    for scale in scales:
+        stage = make(folder / f"{scale:g}", scale=scale, las=las)
+        stage.put_down(FRIDAY)
+        stage.night(FRIDAY, kind="intake")
+        cost, document = stage.night(FRIDAY, kind="fortnightly", minutes=60)
+        bare = bare_release(stage, document["stages"]["release"])
+        releases.append(replace(bare, alone=cost, stages=document["stages"]))
+        told(f"{scale:g} times: {bare.rows:,} rows released in {bare.ours:.1f} s, {cost.megabytes:.0f} MB")
+        shutil.rmtree(stage.folder)
+    return releases
 
 
 def bare_release(stage: Large, ours: float) -> Bare:
-    """Write the rows of the newest release of a home anew, bare."""
+    """Write the rows of the newest release of a home anew, bare, a unit at a time as they lie in its part."""
     with Catalogue(stage.home / FILE_NAME) as catalogue:
         part = catalogue.releases()[-1].rows_part
-    rows = PartStore(stage.home / "register", load_master_key(stage.home, config.load(stage.home))).read(part)
-    units = {code: table.drop_columns(["chis_code"]) for code, table in split(rows).items()}
+    store = PartStore(stage.home / "register", load_master_key(stage.home, config.load(stage.home)))
     target = stage.folder / "bare"
     target.mkdir()
+    rows, units, seconds = 0, set(), 0.0
     with GpgHome() as gpg:
         gnupg.run(gpg.path, "--import", given=stage.senders.hub_certificate)
         recipient = fingerprint(stage.senders.hub_certificate)
-        began = time.monotonic()
-        for code, table in units.items():
-            _write(target / f"{code}.csv", table, gpg.path, recipient)
-        seconds = time.monotonic() - began
-    return Bare(stage.scale, rows.num_rows, len(units), ours, seconds)
+        for group in store.groups(part):
+            for code, table in split(group).items():
+                assert code not in units, f"the rows of {code} lie in two groups"
+                units.add(code)
+                rows += table.num_rows
+                began = time.monotonic()
+                _write(target / f"{code}.csv", table.drop_columns(["chis_code"]), gpg.path, recipient)
+                seconds += time.monotonic() - began
+    return Bare(stage.scale, rows, len(units), ours, seconds)
 
 
 def _write(path: Path, table: object, gpg: Path, recipient: str) -> None:
@@ -75,8 +102,14 @@ def _write(path: Path, table: object, gpg: Path, recipient: str) -> None:
 
 _HOW = """\
 The release stage of the first night: routed, built against the release before, read back, each row held to the register anew, \
-balanced, sealed, with manifest and page, committed. Bare: the same rows, a file a unit, written by pyarrow's CSV writer and \
-encrypted by gpg, neither signed nor compressed. Both in one process."""
+balanced, sealed and signed, with manifest and page, its rows kept for the next, committed; on as many processes as there are \
+processors once there is enough to do. Bare: the same rows, a file a unit, written by pyarrow's CSV writer and encrypted by gpg, \
+neither signed nor compressed, in one process."""
+
+_ALONE = """\
+The same release by a run of its own (`run fortnightly`), from the start of the process to its end, and the delivery of what it \
+made: how it grows. 1.0 is linear. Memory is the greatest sum of the proportional set sizes of all processes."""
+_DELIVERIES = "deliveries"
 
 
 def section(releases: Sequence[Bare]) -> Section:
@@ -109,3 +142,39 @@ def section(releases: Sequence[Bare]) -> Section:
         (_HOW,),
         (Table(headings, rows),),
     )
+
+
+def growth(releases: Sequence[Bare]) -> Section:
+    """What releases alone cost, and how that grows."""
+    alone = [(one, one.alone) for one in releases if one.alone]
+    costs = tuple(
+        (
+            f"{one.scale:g}",
+            f"{one.rows:,}",
+            f"{cost.seconds:.1f}",
+            f"{cost.processor_seconds:.1f}",
+            f"{cost.megabytes:.0f}",
+            f"{one.ours:.1f}",
+            f"{one.stages[_DELIVERIES]:.1f}",
+        )
+        for one, cost in alone
+    )
+    steps = tuple(
+        (
+            f"{then.scale:g} against {before.scale:g}",
+            *(
+                f"{(later / then.rows) / (earlier / before.rows):.2f}"
+                for earlier, later in (
+                    (first.processor_seconds, last.processor_seconds),
+                    (before.ours, then.ours),
+                    (before.stages[_DELIVERIES], then.stages[_DELIVERIES]),
+                )
+            ),
+        )
+        for (before, first), (then, last) in pairwise(alone)
+    )
+    headings = ("times England", "rows", "seconds", "processor seconds", "MB at most", "of these the release", "deliveries")
+    tables = [Table(headings, costs)]
+    if steps:
+        tables.append(Table(("a row takes so many times as long", "processor seconds", "release", "deliveries"), steps))
+    return Section("A release alone", (_ALONE,), tuple(tables))

@@ -109,6 +109,14 @@ def test_the_large_benchmarks_run_at_two_sizes_and_tell_of_all_they_measure(tmp_
     assert not (tmp_path / "work").exists()
 
 
+def test_a_release_is_measured_alone_at_the_sizes_asked_for(tmp_path, capsys: pytest.CaptureFixture[str]):
+    large.main(["--quick", "--only", "release", "--scale", "2", "--scale", "0.2", "--work", str(tmp_path / "work")])
+    text = capsys.readouterr().out
+    assert "## A release alone" in text
+    assert "| 2 against 0.2" in text
+    assert "## Whole nights" not in text
+
+
 def test_a_stage_by_itself_renews_its_part_of_the_page_and_leaves_the_others():
     def measured(title: str, figure: str) -> Section:
         return Section(title, (f"Of {title}.",), (Table(("what", "seconds"), ((title, figure),)),))
