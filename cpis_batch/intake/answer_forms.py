@@ -6,7 +6,8 @@ has to look at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -21,10 +22,12 @@ from cpis_batch.intake.acknowledge import FORMAT, VERSION, Answer, Match, bundle
 from cpis_batch.spec import table_schema
 from cpis_batch.vocabulary import Change, MessageType
 
+_ROWS_AT_ONCE = 10_000  # of the lists in JSON
+
 
 def _to_json(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> bytes:
     """The answer as one JSON document (specs/acknowledgement/1.0/acknowledgement.schema.json)."""
-    document = {
+    document: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "message_type": MessageType.ACKNOWLEDGEMENT,
@@ -46,15 +49,42 @@ def _to_json(answer: Answer, tally: Mapping[str, int], changes: pa.Table) -> byt
         "counts": tally,
         "notices": answer.notices,
         "held_because": answer.holds,
-        "faults": answer.faults.to_pylist(),
-        "records": answer.outcomes.to_pylist(),
-        "changes": told(changes),
-        "missing": told(answer.missing),
+        "faults": [],
+        "records": [],
+        "changes": [],
+        "missing": [],
         "match": answer.match,
-        "to_check": answer.to_check.to_pylist(),
+        "to_check": [],
         "audit": answer.audit,
     }
-    return msgspec.json.format(msgspec.json.encode(document), indent=1)
+    lists = {
+        "faults": answer.faults,
+        "records": answer.outcomes,
+        "changes": changes,
+        "missing": answer.missing,
+        "to_check": answer.to_check,
+    }
+    written = io.BytesIO()
+    written.writelines(_filled(msgspec.json.format(msgspec.json.encode(document), indent=1), lists))
+    return written.getvalue()
+
+
+def _filled(document: bytes, lists: Mapping[str, pa.Table]) -> Iterator[bytes]:
+    """A formatted document in whose place of each empty list the rows of a table stand, some of them at a time.
+
+    As Python's values 450,000 rows take a gigabyte. No text in the document can look like an empty list of it: in JSON's texts a
+    line does not break.
+    """
+    for name, rows in lists.items():
+        before, empty, document = document.partition(b'\n "%s": []' % name.encode())
+        yield before
+        yield empty[:-1]
+        for start in range(0, rows.num_rows, _ROWS_AT_ONCE):
+            some = msgspec.json.encode([told(rows.slice(start, _ROWS_AT_ONCE))])
+            within = msgspec.json.format(some, indent=1).removeprefix(b"[\n [").removesuffix(b"\n ]\n]")
+            yield b"," + within if start else within
+        yield b"\n ]" if rows.num_rows else b"]"
+    yield document
 
 
 def listed_changes(answer: Answer) -> pa.Table:

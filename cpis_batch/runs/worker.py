@@ -7,7 +7,7 @@ they cost 0.6. A fault of the program stops its LA alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate
 from typing import ParamSpec, TypeVar
@@ -75,17 +75,18 @@ def work(tasks: Sequence[LaTask]) -> list[LaResult]:
     for group in _opened(tasks):
         verdicts = _checked([one for one in group if isinstance(one, Evening)])
         with files.names_together():
-            results += [_ended(one, verdicts) for one in group]
+            while group:  # what one has held goes before the next one, and the next group's files, come
+                results.append(_ended(group.pop(0), verdicts))
     for one in results:
         one.seconds = spent.elapsed / len(results)
     return results
 
 
-def _ended(one: Evening | LaResult, verdicts: Mapping[str, list[Judged] | LaResult]) -> LaResult:
+def _ended(one: Evening | LaResult, verdicts: dict[str, list[Judged] | LaResult]) -> LaResult:
     """What an evening comes to, or what stopped it before its files were checked or while they were."""
     if isinstance(one, LaResult):
         return one
-    found = verdicts[one.task.partner.code]
+    found = verdicts.pop(one.task.partner.code)
     return found if isinstance(found, LaResult) else _alone(one.task, partial(one.run, found))
 
 
