@@ -23,11 +23,13 @@ from cpis_batch.access.schema import EVENT_IDS
 from cpis_batch.audit.entry import Deed, Kind
 from cpis_batch.catalogue.records import ChangeCount, CommitHead, EventPart, LaVersion, ReleaseErasure, TracePart
 from cpis_batch.errors import CpisError, Exit, UsageFault, place_of
+from cpis_batch.extracts.chis import EXTRACT
 from cpis_batch.runs import log, rebuild, reports, retention
 from cpis_batch.runs.as_of import Use
 from cpis_batch.runs.hub import Hub, tidy, workers
 from cpis_batch.runs.la_erasure import ErasureTask, LaErasure, erase
 from cpis_batch.runs.retention import LeftOut, Plan
+from cpis_batch.runs.spool import REPEATED
 from cpis_batch.vocabulary import Change, ExtractChange
 
 Progress = Callable[[str, int, int], None]  # stage, done, of
@@ -255,9 +257,20 @@ def _release(hub: Hub, persons: pa.Array) -> ReleaseErasure | None:
     releases = hub.catalogue.releases()
     if not releases:
         return None
-    rows = hub.store.read(releases[-1].rows_part)
-    gone = pc.and_(pc.equal(rows["change"], ExtractChange.CEASED), pc.invert(pc.is_in(rows["nhs_number"], value_set=persons)))
-    if not pc.any(gone).as_py():
+    store, released = hub.store, releases[-1].rows_part
+    store.prove(released)
+
+    def ceased(rows: pa.Table) -> pa.ChunkedArray:
+        return pc.equal(rows["change"], ExtractChange.CEASED)
+
+    numbers = [rows.filter(ceased(rows))["nhs_number"] for rows in store.groups(released, ["nhs_number", "change"])]
+    told = pa.chunked_array([chunk for number in numbers for chunk in number.chunks], pa.string()).unique()
+    gone = told.filter(pc.invert(pc.is_in(told, value_set=persons)))
+    if not len(gone):
         return None
-    part = hub.store.write(rows.filter(pc.invert(gone)))
+
+    def stay(rows: pa.Table) -> pa.Table:
+        return rows.filter(pc.invert(pc.and_(ceased(rows), pc.is_in(rows["nhs_number"], value_set=gone))))
+
+    part = store.write_groups(map(stay, store.groups(released)), EXTRACT, REPEATED.intersection(EXTRACT.names))
     return ReleaseErasure(year=releases[-1].year, number=releases[-1].number, rows_part=part.digest)

@@ -23,6 +23,7 @@ from cpis_batch.extracts import chis, recipients, routing, schedule
 from cpis_batch.extracts.schedule import Release
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.register import view
+from cpis_batch.register.schema import PLANS
 from cpis_batch.runs import demographics, intake, log, spool
 from cpis_batch.runs.hub import Hub, workers
 from cpis_batch.runs.in_order import in_batches, in_order, rows_of_a_task
@@ -113,7 +114,8 @@ def _places(making: _Making) -> str | None:
     known = demographics.known_persons(hub)
     if not known.num_rows:
         return None
-    named = hub.plans(columns=[*LOOKED_AT, "family_name", "given_name"], of=places.doubted(known))
+    doubted, columns = places.doubted(known), [*LOOKED_AT, "family_name", "given_name"]
+    named = hub.plans(columns=columns, of=doubted) if len(doubted) else PLANS.empty_table().select(columns)
     found = places.places(known, view.active(named, hub.business_date))
     part = spool.write(hub.store, [found], routing.PERSONS, "The places of persons", found.num_rows)
     making.spooled.append(part)
