@@ -7,6 +7,7 @@ import json
 import zipfile
 from datetime import UTC, date, datetime, timedelta
 
+import msgspec
 import openpyxl
 import pyarrow as pa
 import pytest
@@ -156,6 +157,25 @@ def test_the_page_shows_the_first_of_a_long_list_and_says_so_and_the_other_forms
     document = json.loads(forms["acknowledgement.json"])
     assert len(document["changes"]) == len(document["missing"]) == many
     assert forms["acknowledgement.csv"].count(b"CHANGE") == many
+
+
+def test_a_document_written_some_rows_at_a_time_is_the_one_written_at_once(monkeypatch):
+    whole = answer()
+    look_alike = whole.outcomes.set_column(
+        whole.outcomes.schema.get_field_index("child_id"), "child_id", pa.array(['\n "changes": []'] * whole.outcomes.num_rows)
+    )
+    long = structs.replace(whole, outcomes=pa.concat_tables([look_alike] * 5), la_name='\n "records": []')
+    at_once = answer_forms.forms(long)["acknowledgement.json"]
+    document = json.loads(at_once)
+    assert [len(document[name]) for name in ("faults", "records", "missing")] == [
+        whole.faults.num_rows,
+        5 * whole.outcomes.num_rows,
+        whole.missing.num_rows,
+    ]
+    assert at_once == msgspec.json.format(msgspec.json.encode(document), indent=1)
+    for rows in (1, 2, 7):
+        monkeypatch.setattr(answer_forms, "_ROWS_AT_ONCE", rows)
+        assert answer_forms.forms(long)["acknowledgement.json"] == at_once
 
 
 def test_the_workbook_of_the_worked_example_says_what_the_program_writes():
