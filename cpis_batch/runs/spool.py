@@ -48,6 +48,8 @@ def write(store: PartStore, groups: Iterable[pa.Table], schema: pa.Schema, what:
 def of_units(store: PartStore, spooled: Iterable[Spooled], units: Collection[str], schema: pa.Schema, what: str) -> pa.Table:
     """The rows of some units, in the order of the parts. Bug where they are not as many as were written."""
     having = [one for one in spooled if not one.rows.keys().isdisjoint(units)]
-    found = pa.concat_tables([schema.empty_table(), *(store.rows_of(one.digest, "chis_code", units) for one in having)])
+    found = pa.concat_tables(
+        [schema.empty_table(), *(store.rows_of(one.digest, "chis_code", units).cast(schema) for one in having)]
+    )
     accounts.check_count(what, sum(one.rows.get(unit, 0) for one in having for unit in units), found.num_rows)
     return found

@@ -255,7 +255,7 @@ def test_f68_runs_that_break_off_leave_no_identifier_anywhere(watched):
 
 @pytest.mark.parametrize("column", ["start_date", "date_of_birth"])
 def test_f68_an_exception_of_a_library_that_quotes_a_record_is_told_without_its_words(watched, column):
-    """Rows of the last release with text where dates belong: DuckDB quotes the value that it cannot convert."""
+    """Rows of the last release with text where dates belong: Arrow quotes the value that it cannot convert."""
     hub = watched.hub
     put(hub, HACKNEY, 1, GOOD)
     assert watched.command("run", "nightly") == 3, "two authorities have never sent a file"
@@ -271,7 +271,7 @@ def test_f68_an_exception_of_a_library_that_quotes_a_record_is_told_without_its_
     assert watched.command("run", "nightly", "--json") == 70
     assert watched.sightings() == {}
     log = (hub.home / "logs" / f"{hub.now.date()}.jsonl").read_text()
-    assert "ConversionException" in log, "of what kind it was is told, so that the fault can be found"
+    assert "ArrowInvalid" in log, "of what kind it was is told, so that the fault can be found"
 
 
 def test_f69_what_a_partner_writes_where_only_names_are_looked_at_reaches_no_log_and_no_terminal(watched):
