@@ -1,0 +1,124 @@
+"""What an authority is told of accesses, in a form that can be held for a month of one authority: LINES, and REPORT made of them.
+
+The same rows as `access.report` makes for a night, which joins and writes out everything at once; here what repeats stays a
+number into a list of words until a slice of it is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cpis_batch.access.reference import AccessReference
+from cpis_batch.access.schema import EVENTS, REPORT
+from cpis_batch.engine import query
+
+SLICE = 50_000  # lines written out at a time: 20 MB of text
+_LONDON = pa.timestamp("us", tz="Europe/London")
+_WORD = pa.dictionary(pa.int32(), pa.string())
+_WORDS = ("author_kind", "author_name", "job_role", "responsible_person", "organisation_code", "organisation_name", "care_setting")
+
+# What the views of a month need of an event; and the rest, which only the lines of the month do.
+NARROW = ["event_id", "accessed_at", "nhs_number", "organisation_code", "care_setting", "notifies_la"]
+WIDE = [name for name in EVENTS.names if name != "line"]
+
+# One row an authority and event, by authority, time and event id; of an access before the month, what only its lines need is null.
+LINES = pa.schema(
+    [
+        pa.field("la_code", _WORD),
+        pa.field("event_id", pa.string()),
+        pa.field("accessed_at", EVENTS.field("accessed_at").type),
+        pa.field("that_day", pa.date32()),  # in England
+        *(pa.field(name, _WORD) for name in _WORDS),
+        pa.field("nhs_number", pa.string()),
+        pa.field("child_id", pa.string()),
+        pa.field("plan_types", _WORD),
+        pa.field("out_of_area", _WORD),
+    ]
+)
+
+_TOLD = """
+WITH placed AS (
+    SELECT looked.la_code, organisation_code, that_day, bool_or(la_gss_code = looked.la_code) AS inside
+    FROM (SELECT DISTINCT la_code, organisation_code, that_day FROM looks) AS looked JOIN areas ON ods_code = organisation_code
+    WHERE coalesce(valid_from <= that_day, true) AND coalesce(valid_to >= that_day, true)
+    GROUP BY looked.la_code, organisation_code, that_day
+)
+SELECT row, child_id, plan_types, CASE inside WHEN true THEN 'N' WHEN false THEN 'Y' END AS out_of_area
+FROM looks JOIN periods USING (la_code, nhs_number)
+LEFT JOIN placed USING (la_code, organisation_code, that_day)
+WHERE that_day BETWEEN from_day AND to_day
+"""
+
+
+def told(looks: pa.Table, periods: pa.Table, reference: AccessReference) -> pa.Table:
+    """LINES, in no order, of the `looks` (la_code, and of EVENTS those of NARROW but the flag, or of WIDE) that an authority is told.
+
+    Looks come sifted, each event once an authority; `periods` are `held.periods` of those authorities.
+    """
+    timed = looks.append_column("that_day", looks["accessed_at"].cast(_LONDON).cast(pa.date32()))
+    keys = ["la_code", "nhs_number", "organisation_code", "that_day"]
+    numbered = timed.select(keys).append_column("row", pa.array(np.arange(timed.num_rows)))
+    found = query(_TOLD, {"looks": numbered, "periods": periods, "areas": reference.organisation_areas})
+    rows = timed.take(found["row"])
+    for name in ("child_id", "plan_types", "out_of_area"):
+        rows = rows.append_column(name, found[name])
+    return _as(rows, LINES)
+
+
+def _as(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [
+        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def ordered(parts: list[pa.Table]) -> pa.Table:
+    """LINES of many parts as one, by authority, time and event id."""
+    rows = pa.concat_tables([LINES.empty_table(), *parts]).unify_dictionaries()
+    keys = [("la_code", "ascending"), ("accessed_at", "ascending"), ("event_id", "ascending")]
+    plain = pa.table({"la_code": rows["la_code"].cast(pa.string()), "accessed_at": rows["accessed_at"], "event_id": rows["event_id"]})
+    return rows.take(pc.sort_indices(plain, sort_keys=keys)).combine_chunks()
+
+
+def report_id(la_code: str, lines: pa.Table) -> str:
+    """As `access.report` makes it: of the authority and its events alone."""
+    made = hashlib.sha256(la_code.encode())
+    ids = lines["event_id"].take(pc.sort_indices(lines["event_id"]))
+    for place in range(0, len(ids), SLICE):
+        made.update(("\n" if place else "").encode() + "\n".join(ids.slice(place, SLICE).to_pylist()).encode())
+    return f"ASN-{la_code}-{made.hexdigest()[:16]}"
+
+
+def slices(la_code: str, lines: pa.Table, reference: AccessReference) -> Iterator[pa.Table]:
+    """REPORT of one authority's LINES, in their order, so much at a time as is to be written at once."""
+    named = report_id(la_code, lines)
+    for place in range(0, lines.num_rows, SLICE):
+        yield _report(named, lines.slice(place, SLICE), reference)
+
+
+def _report(named: str, rows: pa.Table, reference: AccessReference) -> pa.Table:
+    settings, roles = reference.care_settings, reference.job_roles
+    code = rows["care_setting"].cast(pa.string())
+    role = rows["job_role"].cast(pa.string())
+    columns = {name: rows[name] for name in REPORT.names if name in rows.column_names} | {
+        "report_id": pa.array([named] * rows.num_rows, pa.string()),
+        "accessed_at_local": _local(rows["accessed_at"]),
+        "job_role": pc.coalesce(roles["display"].take(pc.index_in(role, value_set=roles["code"])), role),
+        "care_setting_code": code,
+        "care_setting": settings["name"].take(pc.index_in(code, value_set=settings["code"])),
+    }
+    return pa.table([columns[field.name].cast(field.type) for field in REPORT], schema=REPORT)
+
+
+def _local(instants: pa.ChunkedArray) -> pa.ChunkedArray:
+    """What clocks in England showed, with their offset."""
+    seconds = pc.floor_temporal(instants, unit="second").cast(pa.timestamp("s", tz="UTC"))
+    there = pc.local_timestamp(seconds.cast(pa.timestamp("s", tz="Europe/London")))
+    winter = pc.equal(there, pc.local_timestamp(seconds))
+    return pc.binary_join_element_wise(pc.strftime(there, "%Y-%m-%dT%H:%M:%S"), pc.if_else(winter, "+00:00", "+01:00"), "")
