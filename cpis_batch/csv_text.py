@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 
-
 def to_csv(table: pa.Table, *, heading: bool = True) -> bytes:
     """`table` with a header row, UTF-8, CRLF. Columns may be text, whole numbers, booleans, dates and instants with a zone.
 

@@ -55,7 +55,7 @@ GROUP BY la_code, nhs_number, from_day, to_day
 
 
 def periods(plans: pa.Table) -> pa.Table:
-    """PERIODS of any authorities' plans; these need la_code, nhs_number, plan_type, start_date, end_date, child_id, date_of_birth."""
+    """PERIODS of any authorities' `plans`, which need the columns that `access.report` asks of them."""
     return query(_PERIODS, {"plans": plans}).cast(PERIODS)
 
 
@@ -78,7 +78,7 @@ class Holders:
             places.append(np.full(len(found), len(self.codes), np.uint16))
             self.codes.append(code)
         person = np.concatenate([np.empty(0, np.int64), *persons])
-        bits = max(1, int(len(person)).bit_length())  # about one person, or none, in each slot
+        bits = max(1, len(person).bit_length())  # about one person, or none, in each slot
         self._shift = np.uint64(_BITS - bits)
         slots = self._slot(person)
         order = np.argsort(slots, kind="stable")

@@ -20,20 +20,20 @@ from cpis_batch.engine import query
 SLICE = 50_000  # lines written out at a time: 20 MB of text
 _LONDON = pa.timestamp("us", tz="Europe/London")
 _WORD = pa.dictionary(pa.int32(), pa.string())
-_WORDS = ("author_kind", "author_name", "job_role", "responsible_person", "organisation_code", "organisation_name", "care_setting")
+WORDS = ("author_kind", "author_name", "job_role", "responsible_person", "organisation_code", "organisation_name", "care_setting")
 
 # What the views of a month need of an event; and the rest, which only the lines of the month do.
 NARROW = ["event_id", "accessed_at", "nhs_number", "organisation_code", "care_setting", "notifies_la"]
 WIDE = [name for name in EVENTS.names if name != "line"]
 
-# One row an authority and event, by authority, time and event id; of an access before the month, what only its lines need is null.
+# A row an authority and event, by authority, time and event id. Of an access before the month, what only its lines need is null.
 LINES = pa.schema(
     [
         pa.field("la_code", _WORD),
         pa.field("event_id", pa.string()),
         pa.field("accessed_at", EVENTS.field("accessed_at").type),
         pa.field("that_day", pa.date32()),  # in England
-        *(pa.field(name, _WORD) for name in _WORDS),
+        *(pa.field(name, _WORD) for name in WORDS),
         pa.field("nhs_number", pa.string()),
         pa.field("child_id", pa.string()),
         pa.field("plan_types", _WORD),
@@ -56,7 +56,7 @@ WHERE that_day BETWEEN from_day AND to_day
 
 
 def told(looks: pa.Table, periods: pa.Table, reference: AccessReference) -> pa.Table:
-    """LINES, in no order, of the `looks` (la_code, and of EVENTS those of NARROW but the flag, or of WIDE) that an authority is told.
+    """LINES, in no order, of those `looks` that their authority is told: la_code, and NARROW or WIDE without the flag.
 
     Looks come sifted, each event once an authority; `periods` are `held.periods` of those authorities.
     """
@@ -82,7 +82,9 @@ def ordered(parts: list[pa.Table]) -> pa.Table:
     """LINES of many parts as one, by authority, time and event id."""
     rows = pa.concat_tables([LINES.empty_table(), *parts]).unify_dictionaries()
     keys = [("la_code", "ascending"), ("accessed_at", "ascending"), ("event_id", "ascending")]
-    plain = pa.table({"la_code": rows["la_code"].cast(pa.string()), "accessed_at": rows["accessed_at"], "event_id": rows["event_id"]})
+    plain = pa.table(
+        {"la_code": rows["la_code"].cast(pa.string()), "accessed_at": rows["accessed_at"], "event_id": rows["event_id"]}
+    )
     return rows.take(pc.sort_indices(plain, sort_keys=keys)).combine_chunks()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -113,7 +114,7 @@ TALLIES = pa.schema(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Seen:
-    """One authority's month: `lines` (LINES), `tallies` (TALLIES), `often` (OFTEN_SEEN), `first` (FIRST_SEEN). Any may be empty."""
+    """One authority's month. `lines` are LINES, `tallies` TALLIES, `often` OFTEN_SEEN, `first` FIRST_SEEN; any may be empty."""
 
     lines: pa.Table
     tallies: pa.Table
@@ -130,8 +131,8 @@ def within(rows: pa.Table, month: Month) -> pa.Table:
 def seen(lines: pa.Table, plans: pa.Table, month: Month, settings: pa.Table) -> dict[str, Seen]:
     """The month of each authority that has something in it.
 
-    `lines` are LINES of the month and of as long before it as is kept, in their order; `plans` have la_code, nhs_number, child_id,
-    plan_type and start_date of register PLANS; `settings` are the care settings of the reference.
+    `lines` are LINES of the month and of as long before it as is kept, in their order; `plans` have the columns la_code,
+    nhs_number, child_id, plan_type and start_date of register PLANS; `settings` are the care settings of the reference.
     """
     lines = _where(lines, pc.less_equal(lines["that_day"], month.last))
     in_month = _where(lines, pc.greater_equal(lines["that_day"], month.first))
@@ -174,6 +175,8 @@ _COUNTED = [
 _EPOCH = date(1970, 1, 1).toordinal()
 _ROOM = 256  # days of a person: those of a month, of OFTEN_DAYS before it, and as many that are nobody's
 _PLANS = ["la_code", "nhs_number", "child_id", "plan_type", "start_date"]
+
+
 def _tally(kind: str, code: str, *, name: str = "CAST(NULL AS VARCHAR)", people: bool = False) -> str:
     counted = "count(DISTINCT nhs_number)" if people else "0"
     return (
@@ -219,7 +222,7 @@ FROM begun JOIN lines USING (la_code, nhs_number, place) WHERE that_day >= $firs
 
 
 def _of_some(lines: pa.Table, plans: pa.Table, month: Month) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """TALLIES (with the place of the name), OFTEN_SEEN and FIRST_SEEN (with the code in the place of the setting), in no order, of some persons."""
+    """Of some persons, in no order: TALLIES, with the place of the name; OFTEN_SEEN; FIRST_SEEN, with the setting's code."""
     given, bound = {"lines": lines}, {"first": month.first}
     return (
         query(_TALLIES, given, bound),
@@ -276,5 +279,5 @@ def _parted(table: pa.Table, count: int) -> Iterator[pa.Table]:
     batch = numbers(table["nhs_number"]) // 10 % count  # without the check digit
     order = np.argsort(batch, kind="stable")
     ends = np.searchsorted(batch[order], np.arange(count + 1))
-    for first, end in zip(ends[:-1], ends[1:], strict=True):
+    for first, end in pairwise(ends.tolist()):
         yield table.take(pa.array(order[first:end]))

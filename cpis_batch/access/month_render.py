@@ -17,8 +17,8 @@ from cpis_batch import charts, csv_text, pages
 from cpis_batch.access import lines
 from cpis_batch.access.month import OFTEN, OFTEN_DAYS, Month, Seen
 from cpis_batch.access.reference import AccessReference
-from cpis_batch.access.schema import REPORT
 from cpis_batch.access.render import PAGE_ROWS, PLAN_WORDS, SHEET_ROWS, VERSION, access_sheet, only
+from cpis_batch.access.schema import REPORT
 from cpis_batch.spec import table_schema
 from cpis_batch.workbook import Sheet, counts, text, workbook
 
@@ -34,8 +34,8 @@ def render(
 ) -> dict[str, bytes | Iterator[bytes]]:
     """The files of one authority's month, by name; a large CSV comes in pieces. Bug where a line is another authority's.
 
-    Page and workbook list so many rows and say how many there are; every access is in the CSV, and what else is listed has a CSV of
-    its own where it is not all in the workbook.
+    Page and workbook list so many rows and say how many there are; every access is in the CSV, and what else is listed has a
+    CSV of its own where it is not all in the workbook.
     """
     if seen.lines.num_rows:
         only(seen.lines, la_code)

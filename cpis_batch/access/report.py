@@ -95,7 +95,7 @@ def joined(rows: pa.Table, owed: pa.Table) -> pa.Table:
 
 
 def by_la(rows: pa.Table) -> dict[str, pa.Table]:
-    """REPORT, or any rows that are in order of their `la_code`, parted by authority. One without an event is not in it, and gets no report."""
+    """REPORT, or other rows in order of `la_code`, parted by authority. One without a row is not in it, and gets no report."""
     if not rows.num_rows:
         return {}
     codes = rows["la_code"].cast(pa.string()).combine_chunks()

@@ -7,16 +7,19 @@ import io
 from datetime import UTC, date, datetime, timedelta
 
 import openpyxl
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
-from cpis_batch.access import month_render
+from cpis_batch.access import lines, month_render, withheld
+from cpis_batch.access.held import Holders, periods
 from cpis_batch.access.month import NOTHING, Month, seen
-from cpis_batch.access.report import report
-from cpis_batch.access.withheld import sift
 from cpis_batch.errors import Bug
+from cpis_batch.runs.month_work import of_authorities
 from tests.access_builders import event, events, packaged
 from tests.builders import HACKNEY, KENT, nhs, plan, plans
 
+SETTINGS = packaged().care_settings
 NOVEMBER = Month(2026, 11)
 MADE_AT = datetime(2026, 12, 3, 2, 5, tzinfo=UTC)
 HELD = plans([plan(1, start=date(2026, 10, 1)), plan(2, start=date(2026, 10, 20)), plan(3, la_code=KENT)])
@@ -27,12 +30,16 @@ def on(day: int, month: int = 11, hour: int = 9) -> datetime:
 
 
 def of(*looks, held=HELD, month=NOVEMBER):
-    return seen(report(sift(events(looks), packaged()), held, packaged()), held, month)
+    told = withheld.sift(events(looks), packaged()).notifying.select(lines.WIDE)
+    codes = held["la_code"].unique().to_pylist()
+    held_by = Holders((code, held.filter(pc.equal(held["la_code"], code))["nhs_number"]) for code in codes)
+    found = [some.append_column("la_code", pa.array([code] * len(some))) for code, some in of_authorities(told, held_by)]
+    return seen(lines.ordered([lines.told(some, periods(held), packaged()) for some in found]), held, month, SETTINGS)
 
 
 def files(*looks, la_code=HACKNEY):
     return month_render.render(
-        of(*looks).get(la_code, NOTHING), NOVEMBER, la_code=la_code, la_name="An authority", made_at=MADE_AT
+        of(*looks).get(la_code, NOTHING), NOVEMBER, packaged(), la_code=la_code, la_name="An authority", made_at=MADE_AT
     )
 
 
@@ -47,10 +54,10 @@ def test_a_month_is_england_s():
         event(3, on(30, hour=23)),
         event(4, on(1, 12, 0)),
     ]
-    assert of(*looks)[HACKNEY].rows["event_id"].to_pylist() == ["e-2", "e-3"]
+    assert of(*looks)[HACKNEY].lines["event_id"].to_pylist() == ["e-2", "e-3"]
     july = [event(1, datetime(2026, 6, 30, 23, 30, tzinfo=UTC))]  # half past midnight on 1 July
     held = plans([plan(1, start=date(2026, 1, 1))])
-    assert of(*july, held=held, month=Month(2026, 7))[HACKNEY].rows.num_rows == 1
+    assert of(*july, held=held, month=Month(2026, 7))[HACKNEY].lines.num_rows == 1
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,7 @@ def test_an_authority_is_shown_its_own_children_alone():
     found = of(event(1, on(3)), event(2, on(4), child=3))
     assert set(found) == {HACKNEY, KENT}
     with pytest.raises(Bug):
-        month_render.render(found[KENT], NOVEMBER, la_code=HACKNEY, la_name="Hackney", made_at=MADE_AT)
+        month_render.render(found[KENT], NOVEMBER, packaged(), la_code=HACKNEY, la_name="Hackney", made_at=MADE_AT)
 
 
 @pytest.mark.parametrize("added", [{"care_setting": "SEXUAL-HEALTH"}, {"care_setting": "SARC"}, {"notifies_la": False}])
