@@ -20,7 +20,8 @@ from cpis_batch.access import held, lines, month_render, reference, withheld
 from cpis_batch.access.month import NOTHING, Month, Seen, seen
 from cpis_batch.access.reference import AccessReference
 from cpis_batch.access.schema import EVENTS
-from cpis_batch.catalogue.records import Delivery
+from cpis_batch.business_time import start_of
+from cpis_batch.catalogue.records import Delivery, EventPart
 from cpis_batch.delivery import outbox
 from cpis_batch.engine import query
 from cpis_batch.envelope.sealing import seal
@@ -29,6 +30,7 @@ from cpis_batch.keystore import MasterKey
 from cpis_batch.partners import Partner
 from cpis_batch.register.schema import PLANS as PLANS_SCHEMA
 from cpis_batch.register.store import PartStore
+from cpis_batch.runs.event_parts import month_of
 from cpis_batch.runs.task import Keys, Rehearsed
 from cpis_batch.runs.worker import given
 from cpis_batch.spool import Spooled, spool
@@ -37,6 +39,9 @@ KIND = "MONTHLY_ACCESS_REPORT"
 PURPOSE = "Monthly summary of who in the NHS looked at the recipient's own children"
 PLANS = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "child_id", "date_of_birth"]
 TOGETHER = 200_000  # accesses matched at a time
+_PARTS = 8  # of events, in a task: 4 million
+_SHELF = 4_000_000  # ids that are looked through together for one that stands twice
+_GROUP = 20_000  # accesses of the small authorities that are made together
 _IDS = "ids"  # the label of what is put aside of every event, to find ids that stand twice
 
 
@@ -72,6 +77,40 @@ class Make:
     aside: tuple[Spooled, ...]
     doubled: npt.NDArray[np.uint64]
     again: pa.Table = field(repr=False)
+
+
+def gathers(
+    held_parts: Sequence[EventPart], plans: tuple[tuple[str, str], ...], month: Month, workers: int, *, lines: bool = True
+) -> list[Gather]:
+    """The parts of events up to a month's end, in tasks. Of those before the month only what its views need is read.
+
+    Likewise of all where no `lines` of the month are wanted.
+    """
+    begins = f"{start_of(month.first):%Y-%m}"
+    parts = [part for part in held_parts if (month_of(part) or "~") <= str(month)]
+    whole = frozenset(part.part for part in parts if lines and (month_of(part) or "") >= begins)
+    shelves = 1 + sum(part.row_count for part in parts) // _SHELF
+    size = max(1, min(_PARTS, -(-len(parts) // workers)))
+    digests = [part.part for part in parts]
+    return [Gather(tuple(digests[first : first + size]), whole, plans, shelves) for first in range(0, len(digests), size)]
+
+
+def groups(codes: Sequence[str], aside: Sequence[Spooled], workers: int) -> list[list[str]]:
+    """Authorities that are made in one task: those with most first, each by itself, and small ones together."""
+    sizes = dict.fromkeys(codes, 0)
+    for frame in (frame for one in aside for frame in one.frames):
+        if frame.label in sizes:
+            sizes[frame.label] += frame.rows
+    most = -(-len(codes) // (2 * workers))
+    found: list[list[str]] = []
+    room = 0
+    for code in sorted(codes, key=lambda code: (-sizes[code], code)):
+        if not found or sizes[code] > room or len(found[-1]) >= most:
+            found.append([])
+            room = _GROUP
+        found[-1].append(code)
+        room -= sizes[code]
+    return found
 
 
 def gather(task: Gather) -> Spooled:

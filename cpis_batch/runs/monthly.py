@@ -21,22 +21,18 @@ from cpis_batch.access import lines as access_lines
 from cpis_batch.access import reference, report, withheld
 from cpis_batch.access.month import Month
 from cpis_batch.access.schema import EVENTS
-from cpis_batch.business_time import start_of
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.catalogue.records import Delivery
 from cpis_batch.runs import log, month_work
 from cpis_batch.runs.event_parts import month_of
 from cpis_batch.runs.hub import Hub, worker_count, workers
 from cpis_batch.runs.intake import Progress
-from cpis_batch.runs.month_work import KIND, Gather, Make, Recipient
+from cpis_batch.runs.month_work import KIND, Make, Recipient
 from cpis_batch.runs.services import sealable, sendable
 from cpis_batch.spool import Spooled
 
 FROM_DAY = 3  # of the next month: events of a month's last days reach us in the two nights after
 MOST_MONTHS = 12  # that are caught up: older plans are erased
-_PARTS = 8  # of events, in a task: 4 million
-_SHELF = 4_000_000  # ids that are looked through together for one that stands twice
-_GROUP = 20_000  # accesses of the small authorities that are made together
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
@@ -87,7 +83,7 @@ def run(hub: Hub, progress: Progress = lambda *_: None) -> int:
 
 def _month(hub: Hub, month: Month, codes: list[str], told: Callable[[int], None]) -> list[Delivery]:
     """The reports of a month, in the order of `codes`: the parts of events read once each, then an authority at a time."""
-    gathers = _gathers(hub, month)
+    gathers = month_work.gathers(hub.catalogue.event_parts(), _plans(hub), month, worker_count(hub))
     aside: list[Spooled] = []
     made: dict[str, Delivery] = {}
     with workers(hub, max(len(codes), len(gathers)), opens=False) as executor:
@@ -106,34 +102,9 @@ def _month(hub: Hub, month: Month, codes: list[str], told: Callable[[int], None]
     return [made[code] for code in codes]
 
 
-def _gathers(hub: Hub, month: Month) -> list[Gather]:
-    """The parts with events up to the month's end. Of those before the month only what the views need is read."""
-    begins = f"{start_of(month.first):%Y-%m}"
-    parts = [part for part in hub.catalogue.event_parts() if (month_of(part) or "~") <= str(month)]
-    whole = frozenset(part.part for part in parts if (month_of(part) or "") >= begins)
-    plans = tuple((version.la_code, version.plans_part) for version in hub.catalogue.las())
-    shelves = 1 + sum(part.row_count for part in parts) // _SHELF
-    size = max(1, min(_PARTS, -(-len(parts) // worker_count(hub))))
-    digests = [part.part for part in parts]
-    return [Gather(tuple(digests[first : first + size]), whole, plans, shelves) for first in range(0, len(digests), size)]
-
-
 def _makes(hub: Hub, month: Month, codes: list[str], aside: list[Spooled], doubled: npt.NDArray[np.uint64]) -> list[Make]:
-    """The largest authority first, small ones together."""
-    parts = {version.la_code: version.plans_part for version in hub.catalogue.las()}
-    again = _again(hub, month, sorted(parts.items()), doubled)
-    sizes = dict.fromkeys(codes, 0)
-    for frame in (frame for one in aside for frame in one.frames):
-        if frame.label in sizes:
-            sizes[frame.label] += frame.rows
-    groups: list[list[str]] = []
-    room = 0
-    for code in sorted(codes, key=lambda code: (-sizes[code], code)):
-        if sizes[code] > room or len(groups[-1]) * worker_count(hub) * 2 >= len(codes):
-            groups.append([])
-            room = _GROUP
-        groups[-1].append(code)
-        room -= sizes[code]
+    parts = dict(_plans(hub))
+    again = _again(hub, month, doubled)
     return [
         Make(
             month=month,
@@ -145,11 +116,11 @@ def _makes(hub: Hub, month: Month, codes: list[str], aside: list[Spooled], doubl
             doubled=doubled,
             again=again.filter(pc.is_in(again["la_code"], value_set=pa.array(group))),
         )
-        for group in groups
+        for group in month_work.groups(codes, aside, worker_count(hub))
     ]
 
 
-def _again(hub: Hub, month: Month, plans: Sequence[tuple[str, str]], doubled: npt.NDArray[np.uint64]) -> pa.Table:
+def _again(hub: Hub, month: Month, doubled: npt.NDArray[np.uint64]) -> pa.Table:
     """The accesses whose id stands twice, judged side by side, as two files of one night can give one id to several events."""
     names = [*access_lines.WIDE[:-1], "la_code"]
     nothing = pa.table({name: pa.array([], EVENTS.field(name).type if name in EVENTS.names else pa.string()) for name in names})
@@ -161,9 +132,14 @@ def _again(hub: Hub, month: Month, plans: Sequence[tuple[str, str]], doubled: np
             table = hub.store.read(part.part)
             rows.append(table.filter(pa.array(np.isin(month_work.hashes(table), doubled))))
     told = withheld.sift(pa.concat_tables(rows), reference.load(hub.home / "reference")).notifying.select(access_lines.WIDE)
-    found = month_work.of_authorities(told, month_work.holders(hub.store, plans))
+    found = month_work.of_authorities(told, month_work.holders(hub.store, _plans(hub)))
     parts = [table.append_column("la_code", pa.array([code] * table.num_rows, pa.string())) for code, table in found]
     return pa.concat_tables([nothing, *(part.select(names) for part in parts)])
+
+
+def _plans(hub: Hub) -> tuple[tuple[str, str], ...]:
+    """Of each authority the part of its plans."""
+    return tuple((version.la_code, version.plans_part) for version in hub.catalogue.las())
 
 
 def _each(
