@@ -1,11 +1,11 @@
 """A month's access reports over a hundred million events, against a bare group-by of the same events.
 
-Ours, in two processes, as `run nightly` makes them: read the encrypted parts of events once, sift them, put each authority's aside
-encrypted, look for ids that stand twice; then an authority at a time, match to the plans held on that day, and count. `views` ends
-there: by setting and by organisation with their people, by day, by hour and weekday, in and out of area, the children seen often
-and the first access of each plan. `reports` holds and writes every line besides, as CSV, page and workbook in a zip, sealed and
-durable. DuckDB on as many threads joins the same events in plain Parquet to the same plans and counts by authority, day, hour,
-setting and organisation.
+Ours, in two processes, as `run nightly` makes them: read the encrypted parts of events once, sift them, put each authority's
+aside encrypted, look for ids that stand twice; then an authority at a time, match to the plans held on that day, and count.
+`views` ends there: by setting and by organisation with their people, by day, by hour and weekday, in and out of area, the
+children seen often and the first access of each plan. `reports` holds and writes every line besides, as CSV, page and workbook
+in a zip, sealed and durable. DuckDB on as many threads joins the same events in plain Parquet to the same plans and counts by
+authority, day, hour, setting and organisation.
 
 python -m benchmarks.large_access views|reports|duckdb FOLDER
 """
@@ -79,7 +79,7 @@ class Counted:
 
 
 def run(folder: Path, *, las: Sequence[str], scale: float, sizes: Sequence[int], told: Callable[[str], None]) -> list[Counted]:
-    """Measure in `folder`, which must not exist. AssertionError where ours and a plain look at the same files come to other counts."""
+    """Measure in `folder`, which must not exist. AssertionError where a plain look at the same files comes to another count."""
     for name in ("register", "plans", "reference"):
         (folder / name).mkdir(parents=True)
     areas = [f"{organisation_code(code, setting)},{code},," for code in volumes() for setting, *_ in SETTINGS]
@@ -305,12 +305,12 @@ def _plain_count(folder: Path) -> int:
 
 _HOW = """\
 Ours, in two processes, as a night makes them: read the encrypted parts of events once, sift them, put each authority's aside, \
-encrypted, look for ids that stand twice; then, an authority at a time, match to the plans held on that day and count. `views` ends \
-there: by setting and organisation with their people, by day, by hour and weekday, in and out of area, the children seen often, the \
-first access of each plan. `reports` also holds and writes every line: CSV, page and workbook in a zip, sealed and durable. DuckDB \
-on as many threads joins the same events in plain Parquet to the same plans and counts by authority, day, hour, setting and \
-organisation; it counts an access under two plans twice, and knows neither people, nor patterns, nor birthdays, nor England's \
-clocks. Every access that ours tells was counted another way besides."""
+encrypted, look for ids that stand twice; then, an authority at a time, match to the plans held on that day and count. `views` \
+ends there: by setting and organisation with their people, by day, by hour and weekday, in and out of area, the children seen \
+often, the first access of each plan. `reports` also holds and writes every line: CSV, page and workbook in a zip, sealed and \
+durable. DuckDB on as many threads joins the same events in plain Parquet to the same plans and counts by authority, day, \
+hour, setting and organisation; it counts an access under two plans twice, and knows neither people, nor patterns, nor \
+birthdays, nor England's clocks. Every access that ours tells was counted another way besides."""
 
 
 def section(found: Sequence[Counted]) -> Section:

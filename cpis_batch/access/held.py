@@ -59,11 +59,13 @@ def periods(plans: pa.Table) -> pa.Table:
     return query(_PERIODS, {"plans": plans}).cast(PERIODS)
 
 
-_ODD, _BITS = np.uint64(0x9E3779B97F4A7C15), 64  # 2**64 divided by the golden ratio: spreads numbers that lie close together
+# A number is scattered by a multiplication, of which no two come to the same; in a word it stands above the place of an authority.
+_ODD, _PLACE_BITS = 0x9E3779B97F4B, 16
+_SCATTERED_BITS = 64 - _PLACE_BITS
 
 
 class Holders:
-    """Which authorities have, or had, any plan for a person: told of 13 million plans in 0.2 GB, and of an access in 50 ns.
+    """Which authorities have, or had, any plan for a person: for 13 million plans in 0.2 GB, and told in 0.1 microseconds.
 
     Only where an access is to be looked at; whether it is told is decided by the plans themselves.
     """
@@ -71,47 +73,48 @@ class Holders:
     def __init__(self, las: Iterable[tuple[str, pa.ChunkedArray]]) -> None:
         """Of each authority its code and the NHS numbers of its plans."""
         self.codes: list[str] = []
-        persons, places = [], []
+        words = [np.empty(0, np.uint64)]
         for code, column in las:
-            found = np.unique(numbers(column))
-            persons.append(found)
-            places.append(np.full(len(found), len(self.codes), np.uint16))
+            words.append((_scattered(column) << np.uint64(_PLACE_BITS)) | np.uint64(len(self.codes)))
             self.codes.append(code)
-        person = np.concatenate([np.empty(0, np.int64), *persons])
-        bits = max(1, len(person).bit_length())  # about one person, or none, in each slot
-        self._shift = np.uint64(_BITS - bits)
-        slots = self._slot(person)
-        order = np.argsort(slots, kind="stable")
-        self._persons = person[order]
-        self._places = np.concatenate([np.empty(0, np.uint16), *places])[order]
-        self._starts = np.searchsorted(slots[order], np.arange((1 << bits) + 1, dtype=np.uint64)).astype(np.int32)
+        held = np.concatenate(words)
+        words.clear()
+        held.sort()
+        self._held = held[np.concatenate([[True], held[1:] != held[:-1]])] if len(held) else held
+        bits = max(1, len(held).bit_length() - 1)  # one or two persons in each slot
+        self._shift = np.uint64(_SCATTERED_BITS - bits)
+        edges = np.arange((1 << bits) + 1, dtype=np.uint64) << np.uint64(64 - bits)
+        edges[-1] = np.iinfo(np.uint64).max
+        self._starts = np.searchsorted(self._held, edges).astype(np.int32)
 
     def of(self, column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
         """Of NHS numbers, one an access: the rows that an authority is to look at, and the place in `codes` of that authority.
 
         By authority, in no order within one; a row stands with each authority that has a plan of its person.
         """
-        wanted = numbers(column)
-        slots = self._slot(wanted)
+        wanted = _scattered(column)
+        slots = wanted >> self._shift
         rows = np.arange(len(wanted))
         at, end = self._starts[slots], self._starts[slots + np.uint64(1)]
         found_rows, found_places = [np.empty(0, np.int64)], [np.empty(0, np.uint16)]
         while len(rows := rows[left := at < end]):
             at, end = at[left], end[left]
-            same = self._persons[at] == wanted[rows]
+            word = self._held[at]
+            same = word >> np.uint64(_PLACE_BITS) == wanted[rows]
             found_rows.append(rows[same])
-            found_places.append(self._places[at[same]])
+            found_places.append(word[same].astype(np.uint16))
             at += 1
         row, place = np.concatenate(found_rows), np.concatenate(found_places)
         by_place = np.argsort(place, kind="stable")
         return row[by_place], place[by_place]
-
-    def _slot(self, persons: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-        spread: npt.NDArray[np.uint64] = (persons.astype(np.uint64) * _ODD) >> self._shift
-        return spread
 
 
 def numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """NHS numbers as whole numbers: ten digits each, so that none is another's."""
     found: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
     return found
+
+
+def _scattered(column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    spread: npt.NDArray[np.uint64] = numbers(column).astype(np.uint64) * np.uint64(_ODD) & np.uint64((1 << _SCATTERED_BITS) - 1)
+    return spread
