@@ -59,7 +59,7 @@ def periods(plans: pa.Table) -> pa.Table:
     return query(_PERIODS, {"plans": plans}).cast(PERIODS)
 
 
-# A number is scattered by a multiplication, of which no two come to the same; in a word it stands above the place of an authority.
+# A number is scattered by a multiplication, of which no two come to the same; in a word it stands above an authority's place.
 _ODD, _PLACE_BITS = 0x9E3779B97F4B, 16
 _SCATTERED_BITS = 64 - _PLACE_BITS
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from datetime import UTC, date, datetime, timedelta
 
 import openpyxl
@@ -15,6 +16,7 @@ from cpis_batch.access import lines, month_render, withheld
 from cpis_batch.access.held import Holders, periods
 from cpis_batch.access.month import NOTHING, Month, seen
 from cpis_batch.errors import Bug
+from cpis_batch.intake.acknowledge import bundle
 from cpis_batch.runs.month_work import of_authorities
 from tests.access_builders import event, events, packaged
 from tests.builders import HACKNEY, KENT, nhs, plan, plans
@@ -131,3 +133,55 @@ def test_the_page_names_a_child_by_id_and_number_and_never_by_name():
     assert nhs(1) in page
     assert "LC-000001" in page
     assert plan(1)["family_name"] not in page
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Bounds that few accesses go beyond."""
+    monkeypatch.setattr(month_render, "SHEET_ROWS", 4)
+    monkeypatch.setattr(month_render, "PAGE_ROWS", 2)
+    monkeypatch.setattr(lines, "SLICE", 3)
+
+
+def test_of_many_accesses_page_and_workbook_list_the_first_and_say_so_and_the_csv_has_all(small):
+    looks = [event(n, on(1 + n, hour=n), child=1 + n % 2) for n in range(8)]
+    made = files(*looks)
+    with zipfile.ZipFile(io.BytesIO(bundle(made))) as unpacked:
+        made = {name: unpacked.read(name) for name in unpacked.namelist()}
+    written = list(csv.DictReader(io.StringIO(made["access-month.csv"].decode(), newline="")))
+    assert [line["event_id"] for line in written] == [look["event_id"] for look in looks]
+    assert len({line["report_id"] for line in written}) == 1
+    book = openpyxl.load_workbook(io.BytesIO(made["access-month.xlsx"]))
+    assert book["Accesses"].max_row - 1 == 4
+    said = dict(book["Summary"].iter_rows(min_row=2, values_only=True))
+    assert said["Sheet Accesses"] == "The first 4 of 8. All are in access-month.csv."
+    assert said["Accesses"] == "8"
+    assert sum(row[2] for row in book["By setting"].iter_rows(min_row=2, values_only=True)) == 8
+    page = made["access-month.html"].decode()
+    assert "<strong>8</strong> accesses" in page
+    assert "Every access of the month is in access-month.csv." in page
+
+
+def test_lists_of_children_that_no_workbook_holds_have_a_csv_of_their_own(small):
+    held = plans([plan(child, start=date(2026, 10, 1)) for child in range(1, 7)])
+    looks = [event(number, on(1 + number % 20), child=1 + number % 6) for number in range(24)]
+    (seen_there,) = of(*looks, held=held).values()
+    made = month_render.render(seen_there, NOVEMBER, packaged(), la_code=HACKNEY, la_name="Hackney", made_at=MADE_AT)
+    for name in ("access-month-often.csv", "access-month-first.csv"):
+        assert {line["nhs_number"] for line in csv.DictReader(io.StringIO(made[name].decode()))} == {nhs(n) for n in range(1, 7)}
+    page = made["access-month.html"].decode()
+    assert "Children: 6. The first 2 are here, all are in access-month-often.csv." in page
+    assert "Plans: 6. The first 2 are here, all are in access-month-first.csv." in page
+    book = openpyxl.load_workbook(io.BytesIO(made["access-month.xlsx"]))
+    assert book["Seen often"].max_row - 1 == book["First since plan began"].max_row - 1 == 4
+
+
+def test_a_csv_in_pieces_is_that_of_the_whole(monkeypatch):
+    looks = [event(n, on(1 + n), organisation_name=None if n % 2 else '=Sea, "side"') for n in range(9)]
+    whole = files(*looks)
+    monkeypatch.setattr(lines, "SLICE", 2)
+    pieces = files(*looks)
+    assert b"".join(pieces["access-month.csv"]) == whole["access-month.csv"]
+    assert {name: pieces[name] for name in pieces if name != "access-month.csv"} == {
+        name: whole[name] for name in whole if name != "access-month.csv"
+    }
