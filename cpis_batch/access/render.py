@@ -1,8 +1,8 @@
 """The access report as an authority gets it: a CSV for programs, a page and a workbook for people (specs/access-report/1.0).
 
-All are of the same rows and nothing else. The CSV has every row and is never altered to suit a spreadsheet; page and workbook list
-so many at most as people can look through and a spreadsheet can hold, say so, and count all; there every value is text. The few
-counts are made in Python: three queries an authority took ten times as long.
+All are of the same rows and nothing else. The CSV has every row and is never altered to suit a spreadsheet; page and workbook
+list so many at most as people can look through, say so, and count all; there every value is text. The few counts are
+made in Python: three queries an authority took ten times as long.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A month counted in batches of persons, made of parts of events, against lines told one by one and a plain count of them."""
+"""A month counted in numbers, made of parts of events, against lines told one by one and a plain count of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,16 +87,14 @@ def lines_of(told: pa.Table, held: pa.Table, size: int) -> pa.Table:
     return lines.ordered(parts)
 
 
-@given(st.lists(PLANS, min_size=1, max_size=12), st.lists(LOOKS, max_size=40), st.sampled_from([3, 1000]))
-def test_a_month_in_batches_is_that_of_a_plain_count(held_rows, looks, batch):
+@given(st.lists(PLANS, min_size=1, max_size=12), st.lists(LOOKS, max_size=40))
+def test_a_month_counted_in_numbers_is_that_of_a_plain_count(held_rows, looks):
     held = plans({key(row): row for row in held_rows}.values())
     happened = events(event(number, **look) for number, look in enumerate(looks))
     told = withheld.sift(happened, REFERENCE)
     each = report(told, held, REFERENCE)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(month, "BATCH", batch)
-        made = lines_of(told.notifying, held, 7)
-        found = month.seen(made, held, AUTUMN, REFERENCE.care_settings)
+    made = lines_of(told.notifying, held, 7)
+    found = month.seen(made, held, AUTUMN, REFERENCE.care_settings)
     for code in (HACKNEY, KENT):
         mine, seen = by_la(each).get(code, REPORT.empty_table()), found.get(code, NOTHING)
         own = held.filter(pc.equal(held["la_code"], code)).to_pylist()
