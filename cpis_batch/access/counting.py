@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch.access.held import numbers
+from cpis_batch.access.held import PERSONS, numbers
+from cpis_batch.access.lines import encoded
 from cpis_batch.engine import query
 
 # Accesses by `kind` of what they were at (SETTING, ORGANISATION, DAY, HOUR, AREA; ALL of them): its code, and its name where that
@@ -32,7 +33,6 @@ TALLIES = pa.schema(
 )
 
 Numbers = npt.NDArray[np.int64]
-_PERSONS = 10**10  # NHS numbers have ten digits
 _ROOM = 1 << 16  # days of a person, with room before them that no other person's reach into
 _KINDS = {"CPP": 1, "LAC": 2, "UCPP": 4}
 
@@ -71,7 +71,7 @@ def _tally(
     accesses = np.bincount(key, minlength=size)
     people = np.zeros(size, np.int64)
     if person is not None:
-        people = np.bincount(_distinct(key * _PERSONS + person) // _PERSONS, minlength=size)
+        people = np.bincount(_distinct(key * PERSONS + person) // PERSONS, minlength=size)
     found = np.flatnonzero(accesses)
     named = pa.nulls(len(found), pa.string())
     if names is not None:
@@ -111,7 +111,7 @@ def busiest(lines: pa.Table, first: date, days: int) -> pa.Table:
     place, _ = _coded(lines["la_code"])
     organisation, organisations = _coded(lines["organisation_code"])
     day = lines["that_day"].cast(pa.int32()).to_numpy() - (first.toordinal() - _EPOCH) + 2 * days
-    at = (place * _PERSONS + numbers(lines["nhs_number"])) * _ROOM + day
+    at = (place * PERSONS + numbers(lines["nhs_number"])) * _ROOM + day
     order = np.argsort(at)
     at, day = at[order], day[order]
     # a person's days lie side by side, so that those before a day are counted without a look at each of them
@@ -144,7 +144,7 @@ def begun(lines: pa.Table, plans: pa.Table) -> pa.Table:
     places = {code: number for number, code in enumerate(las)}
     kinds, words = _coded(lines["plan_types"])
     masks = np.array([sum(_KINDS[kind] for kind in word.split(";")) if word else 0 for word in words])
-    coded = _coded_array(plans["la_code"])
+    coded = encoded(plans["la_code"])
     own = pa.array([places.get(code) for code in coded.dictionary.to_pylist()], pa.int64()).take(coded.indices)
     plans = plans.append_column("place", own).filter(pc.is_valid(own))
     kind, types = _coded(plans["plan_type"])
@@ -156,7 +156,7 @@ def begun(lines: pa.Table, plans: pa.Table) -> pa.Table:
         {
             "looks": pa.table(
                 {
-                    "person": place * _PERSONS + numbers(lines["nhs_number"]),
+                    "person": place * PERSONS + numbers(lines["nhs_number"]),
                     "that_day": lines["that_day"],
                     "types": masks[kinds],
                     "line": np.arange(lines.num_rows),
@@ -164,7 +164,7 @@ def begun(lines: pa.Table, plans: pa.Table) -> pa.Table:
             ),
             "plans": pa.table(
                 {
-                    "person": plans["place"].to_numpy() * _PERSONS + numbers(plans["nhs_number"]),
+                    "person": plans["place"].to_numpy() * PERSONS + numbers(plans["nhs_number"]),
                     "start_date": plans["start_date"],
                     "kind": np.array([_KINDS[word] if word else 0 for word in types])[kind],
                     "number": np.arange(plans.num_rows),
@@ -183,13 +183,8 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 def _coded(column: pa.ChunkedArray) -> tuple[Numbers, list[str | None]]:
     """Words as numbers into a list of them; the last of the list is the absent one."""
-    coded = _coded_array(column)
+    coded = encoded(column)
     return coded.indices.fill_null(len(coded.dictionary)).to_numpy().astype(np.int64), [*coded.dictionary.to_pylist(), None]
-
-
-def _coded_array(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    whole = column.combine_chunks()
-    return whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
 
 
 def _hour_of_week(instants: pa.ChunkedArray) -> Numbers:

@@ -109,6 +109,9 @@ class Holders:
         return row[by_place], place[by_place]
 
 
+PERSONS = 10**10  # NHS numbers have ten digits: above them there is room for an authority's place
+
+
 def numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """NHS numbers as whole numbers: ten digits each, so that none is another's."""
     found: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()

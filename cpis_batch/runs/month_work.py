@@ -38,7 +38,7 @@ from cpis_batch.spool import Spooled, spool
 KIND = "MONTHLY_ACCESS_REPORT"
 PURPOSE = "Monthly summary of who in the NHS looked at the recipient's own children"
 PLANS = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "child_id", "date_of_birth"]
-TOGETHER = 200_000  # accesses matched at a time
+TOGETHER = 400_000  # accesses matched at a time
 _PARTS = 8  # of events, in a task: 4 million
 _SHELF = 4_000_000  # ids that are looked through together for one that stands twice
 _GROUP = 20_000  # accesses of the small authorities that are made together
