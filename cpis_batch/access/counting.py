@@ -123,17 +123,20 @@ def busiest(lines: pa.Table, first: date, days: int) -> pa.Table:
     kept = order[(day <= last) & (day > last - days)]  # nothing of a person whose best is nought
     which = np.repeat(np.cumsum(best > 0) - 1, np.diff(begins, append=len(at)))[(day <= last) & (day > last - days)]
     different = _distinct(which * len(organisations) + organisation[kept]) // len(organisations)
-    looks = lines.select(["la_code", "nhs_number", "child_id", "that_day"]).take(pa.array(kept))
-    return query(
-        """
-        SELECT any_value(la_code) AS la_code, max(child_id) AS child_id, any_value(nhs_number) AS nhs_number, count(*) AS times,
-            min(that_day) AS first_day, max(that_day) AS last_day, any_value(organisations) AS organisations
-        FROM looks JOIN counted USING (which) GROUP BY which
-        """,
-        {
-            "looks": looks.append_column("which", pa.array(which)),
-            "counted": pa.table({"which": np.arange(np.count_nonzero(best)), "organisations": np.bincount(different)}),
-        },
+    opens = np.flatnonzero(np.diff(which, prepend=-1))
+    times = np.diff(opens, append=len(which))
+    closes = opens + times - 1
+    childs = query(
+        "SELECT max(child_id) AS child_id FROM looks GROUP BY which ORDER BY which",
+        {"looks": pa.table({"which": which, "child_id": lines["child_id"].take(pa.array(kept))})},
+    )
+    found = lines.select(["la_code", "nhs_number"]).take(pa.array(kept[opens]))
+    return (
+        found.append_column("child_id", childs["child_id"])
+        .append_column("times", pa.array(times))
+        .append_column("first_day", lines["that_day"].take(pa.array(kept[opens])))
+        .append_column("last_day", lines["that_day"].take(pa.array(kept[closes])))
+        .append_column("organisations", pa.array(np.bincount(different)))
     )
 
 

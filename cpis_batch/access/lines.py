@@ -114,8 +114,9 @@ def _as(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def ordered(parts: list[pa.Table]) -> pa.Table:
-    """LINES of many parts as one, by authority, time and event id."""
-    rows = pa.concat_tables([LINES.empty_table(), *parts]).unify_dictionaries().combine_chunks()
+    """LINES of many parts as one, by authority, time and event id. The parts are taken from the list, and never held twice."""
+    rows = pa.concat_tables([LINES.empty_table(), *parts]).unify_dictionaries()
+    parts.clear()
     las = encoded(rows["la_code"])
     rank = np.argsort(np.argsort(las.dictionary.to_numpy(zero_copy_only=False)))
     at = rank[las.indices.to_numpy()] * _INSTANTS + rows["accessed_at"].cast(pa.int64()).to_numpy()
@@ -125,7 +126,11 @@ def ordered(parts: list[pa.Table]) -> pa.Table:
     tied = np.union1d(same, same + 1)  # accesses of one instant, which are in order of their ids
     ids = pa.table({"at": at[tied], "event_id": rows["event_id"].take(pa.array(order[tied]))})
     order[tied] = order[tied][pc.sort_indices(ids, [("at", "ascending"), ("event_id", "ascending")]).to_numpy()]
-    return rows.take(pa.array(order))
+    columns = []
+    for name in LINES.names:  # one after the other, each let go before the next
+        columns.append(rows[name].combine_chunks().take(pa.array(order)))
+        rows = rows.drop_columns([name])
+    return pa.table(columns, schema=LINES)
 
 
 def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -119,9 +119,11 @@ def seen(lines: pa.Table, plans: pa.Table, month: Month, settings: pa.Table) -> 
     in_month = _where(lines, pc.greater_equal(lines["that_day"], month.first))
     lately = _where(lines, pc.greater_equal(lines["that_day"], month.first - timedelta(days=OFTEN_DAYS - 1)))
     often = query(
-        "SELECT * FROM often WHERE times >= $often ORDER BY la_code, times DESC, child_id, nhs_number",
-        {"often": counting.busiest(lately, month.first, OFTEN_DAYS)},
-        {"often": OFTEN},
+        f"""
+        SELECT {", ".join(OFTEN_SEEN.names)} FROM busiest WHERE times >= {OFTEN}
+        ORDER BY la_code, times DESC, child_id, nhs_number
+        """,
+        {"busiest": counting.busiest(lately, month.first, OFTEN_DAYS)},
     ).cast(OFTEN_SEEN)
     first = query(
         """

@@ -165,6 +165,7 @@ def make(task: Make) -> list[Delivery]:
     _holders.cache_clear()  # nothing is gathered any more
     known = reference.load(common.home / "reference")
     found = months(task, known, store_of(common, keys))
+    pa.default_memory_pool().release_unused()
     with files.names_together():
         return [_delivery(one, task.month, found.pop(one.partner.code, NOTHING), known, common, keys) for one in task.authorities]
 
