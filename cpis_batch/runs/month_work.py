@@ -38,7 +38,7 @@ from cpis_batch.spool import Spooled, spool
 KIND = "MONTHLY_ACCESS_REPORT"
 PURPOSE = "Monthly summary of who in the NHS looked at the recipient's own children"
 PLANS = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "child_id", "date_of_birth"]
-TOGETHER = 400_000  # accesses matched at a time
+TOGETHER = 200_000  # accesses matched at a time
 _PARTS = 8  # of events, in a task: 4 million
 _SHELF = 4_000_000  # ids that are looked through together for one that stands twice
 _GROUP = 20_000  # accesses of the small authorities that are made together
@@ -162,16 +162,15 @@ def doubled(task: tuple[tuple[Spooled, ...], int]) -> npt.NDArray[np.uint64]:
 def make(task: Make) -> list[Delivery]:
     """In a worker: the reports of some authorities, sealed and durable, in their order."""
     common, keys = given()
-    _holders.cache_clear()  # nothing is gathered any more
     known = reference.load(common.home / "reference")
     found = months(task, known, store_of(common, keys))
-    pa.default_memory_pool().release_unused()
     with files.names_together():
         return [_delivery(one, task.month, found.pop(one.partner.code, NOTHING), known, common, keys) for one in task.authorities]
 
 
 def months(task: Make, known: AccessReference, store: PartStore) -> dict[str, Seen]:
     """The month of each of the task's authorities that has something in it."""
+    _holders.cache_clear()  # nothing is gathered any more
     parts = [store.read(one.plans, PLANS) for one in task.authorities if one.plans]
     plans = pa.concat_tables([PLANS_SCHEMA.empty_table().select(PLANS), *parts])
     periods = held.periods(plans)
@@ -205,15 +204,20 @@ def _together(looks: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 def _delivery(one: Recipient, month: Month, found: Seen, known: AccessReference, common: Rehearsed, keys: Keys) -> Delivery:
     code = one.partner.code
+    count = found.lines.num_rows
     rendered = month_render.render(found, month, known, la_code=code, la_name=one.name, made_at=common.now)
+    del found  # what is sealed is held three times meanwhile: the lines are not to be held too
+    bundled = acknowledge.bundle(rendered)
+    del rendered
+    pa.default_memory_pool().release_unused()
     return outbox.prepare(
         common.home / "outbox",
         one.partner,
         kind=KIND,
         purpose=PURPOSE,
         name=f"CPIS_ACCESS_MONTH_{code}_{month}.zip.pgp",
-        sealed=seal(acknowledge.bundle(rendered), recipients=one.recipients, signer=keys.signer),
-        record_count=found.lines.num_rows,
+        sealed=seal(bundled, recipients=one.recipients, signer=keys.signer),
+        record_count=count,
         made_at=common.now,
     )
 
