@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ from cpis_batch.register.schema import PLANS as PLANS_SCHEMA
 from cpis_batch.register.store import PartStore
 from cpis_batch.runs.event_parts import month_of
 from cpis_batch.runs.task import Keys, Rehearsed
-from cpis_batch.runs.worker import given
+from cpis_batch.runs.worker import given, kept_for_the_run
 from cpis_batch.spool import Spooled, spool
 
 KIND = "MONTHLY_ACCESS_REPORT"
@@ -227,7 +226,7 @@ def store_of(common: Rehearsed, keys: Keys) -> PartStore:
     return PartStore(common.home / "register", MasterKey(keys.master))
 
 
-@lru_cache(maxsize=1)
+@kept_for_the_run
 def _holders(home: Path, master: bytes, plans: tuple[tuple[str, str], ...]) -> held.Holders:
     """Who has or had a plan for whom; read once a worker."""
     return holders(PartStore(home / "register", MasterKey(master)), plans)

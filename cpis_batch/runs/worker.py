@@ -8,7 +8,7 @@ they cost 0.6. A fault of the program stops its LA alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import _lru_cache_wrapper, lru_cache, partial
 from itertools import accumulate
 from typing import TypeVar
 
@@ -34,18 +34,33 @@ Judged = tuple[Verdict, pa.Table | None]  # and standing.ROWS of what was accept
 _worker: tuple[Rehearsed, Keys] | None = None
 
 
+_kept: list[Callable[[], None]] = []
+
+
+def kept_for_the_run(read: Callable[..., _T]) -> _lru_cache_wrapper[_T]:
+    """Keep the last that a function has read in this process, until the run has ended or another begins."""
+    cached = lru_cache(maxsize=1)(read)
+    _kept.append(cached.cache_clear)
+    return cached
+
+
+def _forget() -> None:
+    for clear in _kept:
+        clear()
+
+
 def start_worker(common: Rehearsed, keys: Keys) -> None:
     """What every worker process is given once."""
     global _worker  # noqa: PLW0603 - a process pool's initializer has no other place to leave what its tasks need
     _worker = (common, keys)
-    _traced.cache_clear()
+    _forget()
 
 
 def end_worker() -> None:
     """Forget what this process was given, and what it read with it."""
     global _worker  # noqa: PLW0603 - as above
     _worker = None
-    _traced.cache_clear()
+    _forget()
 
 
 def given() -> tuple[Rehearsed, Keys]:
@@ -138,7 +153,7 @@ def _apart(found: pa.Table, counts: Sequence[int]) -> list[pa.Table]:
     return [found.slice(start, count) for start, count in zip(starts, counts, strict=False)]
 
 
-@lru_cache(maxsize=1)
+@kept_for_the_run
 def _traced(common: Rehearsed, keys: Keys) -> tuple[pa.Table, pa.Table]:
     """The current traces and open questions, as the last commit has them; read once a worker."""
     store = PartStore(common.home / "register", MasterKey(keys.master))
