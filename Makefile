@@ -49,7 +49,7 @@ crash-sweep: .stamps/test tools-test ## kill, fill, cut and unplug a small night
 bench: .stamps/bench .stamps/desk-page tools-test tools-bench ## the benchmarks; writes docs/performance.md
 	$(BIN)/python -m benchmarks
 
-bench-large: .stamps/bench tools-test ## the benchmarks at 1, 10 and 60 times England, an hour and 10 GB; writes docs/performance-large.md
+bench-large: .stamps/bench tools-test ## the benchmarks at 1, 10 and 60 times England, an hour and a half and 15 GB; writes docs/performance-large.md
 	$(BIN)/python -m benchmarks.large
 
 docs: .stamps/test ## what is generated: the command reference, the list of rules

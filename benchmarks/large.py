@@ -9,16 +9,16 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import large_merge, large_night, large_release, large_validation
+from benchmarks import large_access, large_merge, large_night, large_release, large_validation
 from benchmarks.large_stage import SCALES
 from benchmarks.page import Section, machine
 from cpis_batch.sandbox.volumes import choose, volumes
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance-large.md"
 WORK = Path(__file__).parent.parent / "bench-large-work"
-QUICK_LAS, QUICK_SCALES = 4, (0.2, 4.0)
-STAGES = ("validation", "merge", "nights", "release")
-ALL = STAGES[:3]  # the nights make a release as well
+QUICK_LAS, QUICK_SCALES, QUICK_EVENTS = 4, (0.2, 4.0), (2_000, 20_000)
+STAGES = ("validation", "merge", "nights", "access", "release")
+ALL = STAGES[:4]  # the nights make a release as well
 _WORDS = """\
 Written by `make bench-large`: no figure here is typed by hand. Compare ratios; seconds are this machine's. Everyday sizes \
 are in [how fast, how big](performance.md)."""
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--scale", type=float, action="append", help="so many times England, for nights and release; may be given again"
     )
-    parser.add_argument("--work", type=Path, default=WORK, help="a folder for what is measured on, some 10 GB; it is removed")
+    parser.add_argument("--work", type=Path, default=WORK, help="a folder for what is measured on, some 15 GB; it is removed")
     given = parser.parse_args(arguments)
     load = os.getloadavg()[0]
     told = partial(print, file=sys.stderr, flush=True)
@@ -59,6 +59,10 @@ def main(arguments: list[str] | None = None) -> None:
             sizes = large_night.run(given.work / "nights", las=las, scales=scales, told=told)
             sections += [large_night.section(sizes), large_release.section([size.bare for size in sizes if size.bare])]
             shutil.rmtree(given.work / "nights")
+        if "access" in stages:
+            counts = QUICK_EVENTS if given.quick else large_access.EVENTS
+            found = large_access.run(given.work / "access", las=las, scale=largest, sizes=counts, told=told)
+            sections.append(large_access.section(found))
         if "release" in stages:
             releases = large_release.run(given.work / "release", las=las, scales=scales, told=told)
             sections += [large_release.section(releases), large_release.growth(releases)]

@@ -12,16 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-_OPTIONS = csv.WriteOptions(quoting_style="needed", eol="\r\n")
 
+def to_csv(table: pa.Table, *, heading: bool = True) -> bytes:
+    """`table` with a header row, UTF-8, CRLF. Columns may be text, whole numbers, booleans, dates and instants with a zone.
 
-def to_csv(table: pa.Table) -> bytes:
-    """`table` with a header row, UTF-8, CRLF. Columns may be text, whole numbers, booleans, dates and instants with a zone."""
+    Without `heading`, the rows alone: to be joined to others of the same columns.
+    """
     for place, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             table = table.set_column(place, field.name, _instants(table.column(place)))
     written = io.BytesIO()
-    csv.write_csv(table, written, _OPTIONS)
+    csv.write_csv(table, written, csv.WriteOptions(include_header=heading, quoting_style="needed", eol="\r\n"))
     return written.getvalue()
 
 

@@ -95,10 +95,10 @@ def joined(rows: pa.Table, owed: pa.Table) -> pa.Table:
 
 
 def by_la(rows: pa.Table) -> dict[str, pa.Table]:
-    """REPORT parted by authority. One without an event is not in it, and gets no report."""
+    """REPORT, or other rows in order of `la_code`, parted by authority. One without a row is not in it, and gets no report."""
     if not rows.num_rows:
         return {}
-    codes = rows.column("la_code").combine_chunks()
+    codes = rows["la_code"].cast(pa.string()).combine_chunks()
     starts = pc.indices_nonzero(pc.not_equal(codes[1:], codes[:-1])).to_pylist()
     bounds = [0, *(start + 1 for start in starts), rows.num_rows]
     return {codes[first].as_py(): rows.slice(first, end - first) for first, end in pairwise(bounds)}

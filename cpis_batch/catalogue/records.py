@@ -161,7 +161,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventPart(msgspec.Struct, frozen=True, kw_only=True):
-    """The access events of one month (YYYY-MM of the access)."""
+    """Access events of one month: YYYY-MM of the access, or YYYY-MM.NNN for a further part of it (runs.event_parts)."""
 
     month: str
     part: str

@@ -168,7 +168,7 @@ CREATE INDEX deliveries_by_commit ON deliveries (commit_id);
 CREATE INDEX deliveries_due ON deliveries (id) WHERE delivered_at IS NULL;
 CREATE INDEX deliveries_erased ON deliveries (erased_in) WHERE erased_in IS NOT NULL;
 
--- Access events by month of the access, the newest row of a month is its state.
+-- Access events by month of the access, in parts (runs.event_parts); the newest row of a name is its state.
 CREATE TABLE event_parts (
     commit_id INTEGER NOT NULL REFERENCES commits (id),
     month TEXT NOT NULL,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -175,12 +175,21 @@ def match_sentence(match: Match) -> str:
     return f"{match.rate / 100:.2f}% of those answered for match PDS, {side} the line of {LINE}%.{trend}"
 
 
-def bundle(members: Mapping[str, bytes]) -> bytes:
-    """A zip of the given files with fixed times, so that the same content is the same bytes."""
+def bundle(members: Mapping[str, bytes | Iterator[bytes]]) -> bytes:
+    """A zip of the given files with fixed times, so that the same content is the same bytes; of a large file its pieces are taken
+    one after the other, so that it need not be held."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED, _ZIP_LEVEL)
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            if isinstance(data, bytes):
+                archive.writestr(entry, data, zipfile.ZIP_DEFLATED, _ZIP_LEVEL)
+                continue
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry._compresslevel = _ZIP_LEVEL  # type: ignore[attr-defined]  # no public name before Python 3.13
+            with archive.open(entry, "w", force_zip64=True) as stream:
+                for piece in data:
+                    stream.write(piece)
     return buffer.getvalue()
 
 

@@ -6,27 +6,35 @@ All of a run's reports are in one commit, and a delivery's name says which month
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from contextlib import suppress
 from datetime import date
+from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from cpis_batch.access import month_render, reference, report, withheld
-from cpis_batch.access.month import NOTHING, Month, Seen, seen
+from cpis_batch.access import lines as access_lines
+from cpis_batch.access import reference, report, withheld
+from cpis_batch.access.month import Month
 from cpis_batch.access.schema import EVENTS
 from cpis_batch.catalogue import Catalogue
 from cpis_batch.catalogue.records import Delivery
-from cpis_batch.delivery import outbox
-from cpis_batch.intake import acknowledge
-from cpis_batch.runs import log
-from cpis_batch.runs.hub import Hub
+from cpis_batch.runs import log, month_work
+from cpis_batch.runs.event_parts import month_of
+from cpis_batch.runs.hub import Hub, worker_count, workers
 from cpis_batch.runs.intake import Progress
-from cpis_batch.runs.services import sealed, sendable
+from cpis_batch.runs.month_work import KIND, Make, Recipient
+from cpis_batch.runs.services import sealable, sendable
+from cpis_batch.spool import Spooled
 
-KIND = "MONTHLY_ACCESS_REPORT"
-PURPOSE = "Monthly summary of who in the NHS looked at the recipient's own children"
 FROM_DAY = 3  # of the next month: events of a month's last days reach us in the two nights after
 MOST_MONTHS = 12  # that are caught up: older plans are erased
-PLANS = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "child_id", "date_of_birth"]
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 
 def due(catalogue: Catalogue, business_date: date) -> list[Month]:
@@ -48,7 +56,7 @@ def due(catalogue: Catalogue, business_date: date) -> list[Month]:
 def lines(hub: Hub, plans: pa.Table) -> pa.Table:
     """REPORT of every access that is kept, as authorities are told of it. `plans` have the columns that `access.report` needs."""
     known = reference.load(hub.home / "reference")
-    parts = [hub.store.read(part.part) for part in hub.catalogue.event_parts() if part.month[:1].isdigit()]
+    parts = [hub.store.read(part.part) for part in hub.catalogue.event_parts() if month_of(part)]
     return report.report(withheld.sift(pa.concat_tables([EVENTS.empty_table(), *parts]), known), plans, known)
 
 
@@ -59,30 +67,96 @@ def run(hub: Hub, progress: Progress = lambda *_: None) -> int:
         return 0
     progress("monthly access reports", 0, 0)
     codes = sorted(sendable(hub, {version.la_code for version in hub.catalogue.las()}))
-    plans = hub.plans(columns=PLANS)
-    rows = lines(hub, plans)
     deliveries: list[Delivery] = []
     for month in months:
-        found = seen(rows, plans, month)
-        for code in codes:
-            deliveries.append(_delivery(hub, code, month, found.get(code, NOTHING)))
-            progress("monthly access reports", len(deliveries), len(codes) * len(months))
+        before = len(deliveries)
+
+        def told(done: int, before: int = before) -> None:
+            progress("monthly access reports", before + done, len(codes) * len(months))
+
+        deliveries += _month(hub, month, codes, told)
     if deliveries:
         head = hub.commit("MONTHLY", deliveries=tuple(deliveries))
         log.event("monthly access reports", commit=head.id, months=[str(month) for month in months], sent=len(deliveries))
     return len(deliveries)
 
 
-def _delivery(hub: Hub, code: str, month: Month, found: Seen) -> Delivery:
-    partner = hub.partners[code]
-    files = month_render.render(found, month, la_code=code, la_name=hub.la_name(code), made_at=hub.now)
-    return outbox.prepare(
-        hub.home / "outbox",
-        partner,
-        kind=KIND,
-        purpose=PURPOSE,
-        name=f"CPIS_ACCESS_MONTH_{code}_{month}.zip.pgp",
-        sealed=sealed(hub, partner, acknowledge.bundle(files)),
-        record_count=found.rows.num_rows,
-        made_at=hub.now,
-    )
+def _month(hub: Hub, month: Month, codes: list[str], told: Callable[[int], None]) -> list[Delivery]:
+    """The reports of a month, in the order of `codes`: the parts of events read once each, then an authority at a time."""
+    gathers = month_work.gathers(hub.catalogue.event_parts(), _plans(hub), month, worker_count(hub))
+    aside: list[Spooled] = []
+    made: dict[str, Delivery] = {}
+    with workers(hub, max(len(codes), len(gathers)), opens=False) as executor:
+        try:
+            aside += (one for _, one in _each(hub, executor, month_work.gather, gathers))
+            shelves = gathers[0].shelves if gathers else 0
+            found = _each(hub, executor, month_work.doubled, [(tuple(aside), number) for number in range(shelves)])
+            doubled = np.concatenate([np.empty(0, np.uint64), *(hashes for _, hashes in found)])
+            tasks = _makes(hub, month, codes, aside, doubled)
+            for _, done in _each(hub, executor, month_work.make, tasks):
+                made.update((one.partner, one) for one in done)
+                told(len(made))
+        finally:
+            for one in aside:
+                one.path.unlink(missing_ok=True)
+    return [made[code] for code in codes]
+
+
+def _makes(hub: Hub, month: Month, codes: list[str], aside: list[Spooled], doubled: npt.NDArray[np.uint64]) -> list[Make]:
+    parts = dict(_plans(hub))
+    again = _again(hub, month, doubled)
+    return [
+        Make(
+            month=month,
+            authorities=tuple(
+                Recipient(hub.partners[code], sealable(hub, hub.partners[code]), hub.la_name(code), parts.get(code))
+                for code in group
+            ),
+            aside=tuple(one.only(group) for one in aside),
+            doubled=doubled,
+            again=again.filter(pc.is_in(again["la_code"], value_set=pa.array(group))),
+        )
+        for group in month_work.groups(codes, aside, worker_count(hub))
+    ]
+
+
+def _again(hub: Hub, month: Month, doubled: npt.NDArray[np.uint64]) -> pa.Table:
+    """The accesses whose id stands twice, judged side by side, as two files of one night can give one id to several events."""
+    names = [*access_lines.WIDE[:-1], "la_code"]
+    nothing = pa.table({name: pa.array([], EVENTS.field(name).type if name in EVENTS.names else pa.string()) for name in names})
+    if not len(doubled):
+        return nothing
+    rows = [EVENTS.empty_table()]
+    for part in hub.catalogue.event_parts():
+        if (month_of(part) or "~") <= str(month):
+            table = hub.store.read(part.part)
+            rows.append(table.filter(pa.array(np.isin(month_work.hashes(table), doubled))))
+    told = withheld.sift(pa.concat_tables(rows), reference.load(hub.home / "reference")).notifying.select(access_lines.WIDE)
+    found = month_work.of_authorities(told, month_work.holders(hub.store, _plans(hub)))
+    parts = [table.append_column("la_code", pa.array([code] * table.num_rows, pa.string())) for code, table in found]
+    return pa.concat_tables([nothing, *(part.select(names) for part in parts)])
+
+
+def _plans(hub: Hub) -> tuple[tuple[str, str], ...]:
+    """Of each authority the part of its plans."""
+    return tuple((version.la_code, version.plans_part) for version in hub.catalogue.las())
+
+
+def _each(
+    hub: Hub, executor: Executor, work: Callable[[_Task], _Result], tasks: Sequence[_Task]
+) -> Iterator[tuple[_Task, _Result]]:
+    """Each task with what comes of it, as they are done; what a killed worker leaves undone is done in this process."""
+    running: dict[Future[_Result], int] = {}
+    left = set(range(len(tasks)))
+    with suppress(BrokenExecutor):
+        for place, task in enumerate(tasks):
+            running[executor.submit(work, task)] = place
+    for done in as_completed(running):
+        if not isinstance(done.exception(), BrokenExecutor):
+            place = running[done]
+            left.discard(place)
+            yield tasks[place], done.result()
+    if left:
+        with workers(hub, 1, opens=False) as here:
+            for place in sorted(left):
+                yield tasks[place], here.submit(work, tasks[place]).result()

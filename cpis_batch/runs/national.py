@@ -35,7 +35,7 @@ from cpis_batch.national.unborn import unborn
 from cpis_batch.organisations import Organisations
 from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import PartStore
-from cpis_batch.runs import log
+from cpis_batch.runs import event_parts, log
 from cpis_batch.runs.hub import Hub
 from cpis_batch.runs.intake import Progress
 from cpis_batch.runs.services import sealed, sendable
@@ -164,7 +164,7 @@ def _accesses(opened: Catalogue, store: PartStore, home: Path, everybody: pa.Tab
     months = [
         table.filter(pc.is_in(table["nhs_number"], numbers))
         for part in opened.event_parts()
-        if first <= part.month <= last  # which leaves out the parts that are no month: what waits, what is owed
+        if first <= (event_parts.month_of(part) or "") <= last  # which leaves out the parts that are no month
         for table in (store.read(part.part),)
     ]
     return withheld.sift(pa.concat_tables([EVENTS.empty_table(), *months]), reference.load(home / "reference")).notifying

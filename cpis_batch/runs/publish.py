@@ -25,7 +25,7 @@ from cpis_batch.catalogue.records import CommitHead, LaVersion
 from cpis_batch.errors import Bug, InputRefused, StateFault, UsageFault
 from cpis_batch.register import view
 from cpis_batch.register.schema import HISTORY
-from cpis_batch.runs import monthly
+from cpis_batch.runs import month_work, monthly
 from cpis_batch.runs.as_of import Use
 from cpis_batch.runs.hub import Hub
 from cpis_batch.statistics import count, disclosure, ods, page
@@ -77,7 +77,7 @@ def run(hub: Hub, month: Month, profile: Profile, use: Use, *, correct: bool = F
     areas, renamed = _areas(hub, month.last)
     plans = _as_known(hub, base)
     active = _renamed(view.active(plans, month.last), renamed)
-    rows = _renamed(within(monthly.lines(hub, hub.plans(columns=monthly.PLANS)), month), renamed)
+    rows = _renamed(within(monthly.lines(hub, hub.plans(columns=month_work.PLANS)), month), renamed)
     counts = count.count(count.Month(active, rows, _live(hub, base, month.last, renamed)), areas)
     release = Release(month, profile, month.last, base.id, hub.now, disclosure.protect(counts, profile), _names(areas))
     folder = hub.home / FOLDER / (str(month) if profile.public else f"{profile.name}-{month}")

@@ -23,7 +23,7 @@ from cpis_batch.register.schema import PLANS
 from cpis_batch.register.store import PartStore
 from cpis_batch.runs import spool
 from cpis_batch.runs.spool import Spooled
-from cpis_batch.runs.worker import given, kept
+from cpis_batch.runs.worker import given, kept_for_the_run
 
 LOOKED_AT = ["la_code", "nhs_number", "plan_type", "start_date", "end_date", "date_of_birth"]  # no name passes through here
 
@@ -97,7 +97,7 @@ def _persons_of(task: LasTask, active: pa.Table) -> pa.Table:
     return persons.take(pa.array(near[numbers[near] == wanted])).cast(routing.PERSONS)
 
 
-@kept
+@kept_for_the_run
 def _places(part: str) -> tuple[npt.NDArray[np.int64], pa.Table]:
     """The numbers of all who are traced, sorted, and their routing.PERSONS, in some 35 bytes a person."""
     common, keys = given()

@@ -20,7 +20,7 @@ from cpis_batch.delivery import outbox
 from cpis_batch.intake import acknowledge
 from cpis_batch.intake.collect import Collected
 from cpis_batch.partners import Partner, PartnerKind
-from cpis_batch.runs import log
+from cpis_batch.runs import event_parts, log
 from cpis_batch.runs.emit import AccessReport, side_by_side
 from cpis_batch.runs.exchange import Round, Servers
 from cpis_batch.runs.hub import Hub
@@ -69,8 +69,8 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Rep
     known = reference.load(hub.home / "reference")
     taken = _take(hub, brought.files, known)
     read = pa.concat_tables([EVENTS.empty_table(), *(one.reading.events for one in taken)])
-    seen = [hub.store.read(part.part, ["event_id"])["event_id"] for month, part in held.items() if month not in (WAITING, OWED)]
-    seen_ids = pa.chunked_array([chunk for column in seen for chunk in column.chunks], pa.string())
+    asked = pa.concat_tables([read.select(["event_id"]), waiting.select(["event_id"])])["event_id"].unique()
+    seen_ids = _seen(hub, held, asked)
     fresh = events.unseen(read, seen_ids, waiting)
     sifted = withheld.sift(fresh, known)
     looked_at = sifted.notifying["nhs_number"].unique()  # a night's events speak of few: the others' plans are not held
@@ -99,6 +99,17 @@ def run(hub: Hub, servers: Servers, progress: Progress = lambda *_: None) -> Rep
     )
     log.event("access events", commit=head.id, **result.counts)
     return result
+
+
+def _seen(hub: Hub, held: dict[str, EventPart], asked: pa.Array) -> pa.ChunkedArray:
+    """Those of the event ids `asked` that are settled: looked for in one part after another, since all ids ever seen are many."""
+    found = [
+        ids.filter(pc.is_in(ids, value_set=asked))
+        for name, part in held.items()
+        if name not in (WAITING, OWED)
+        for ids in (hub.store.read(part.part, ["event_id"])["event_id"],)
+    ]
+    return pa.chunked_array([chunk for column in found for chunk in column.chunks], pa.string())
 
 
 def _take(hub: Hub, brought: list[Collected], known: reference.AccessReference) -> list[Taken[EventsReading]]:
@@ -170,13 +181,7 @@ def _not_in(rows: pa.Table, sent: pa.Table) -> pa.Table:
 
 def _parts(hub: Hub, held: dict[str, EventPart], settled: pa.Table, kept: dict[str, pa.Table]) -> list[EventPart]:
     """The events of each month that they add to, and what is kept for a later run, by why."""
-    changed: list[EventPart] = []
-    months = pc.strftime(settled["accessed_at"], "%Y-%m")
-    for month in sorted(set(months.to_pylist())):
-        table = settled.filter(pc.equal(months, month))
-        if month in held:
-            table = pa.concat_tables([hub.store.read(held[month].part), table])
-        changed.append(EventPart(month=month, part=hub.store.write(table).digest, row_count=table.num_rows))
+    changed = event_parts.with_more(hub.store, held, settled)
     for why, table in kept.items():
         if table.num_rows or why in held:
             changed.append(EventPart(month=why, part=hub.store.write(table).digest, row_count=table.num_rows))

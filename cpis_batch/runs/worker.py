@@ -8,9 +8,9 @@ they cost 0.6. A fault of the program stops its LA alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import _lru_cache_wrapper, lru_cache, partial
 from itertools import accumulate
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -29,18 +29,17 @@ from cpis_batch.runs.task import Keys, LaResult, LaTask, Rehearsed
 
 TOGETHER_BYTES = 16 * 1024 * 1024  # of plaintext checked at a time; an evening of more is checked alone
 
-_P = ParamSpec("_P")
 _T = TypeVar("_T")
 Judged = tuple[Verdict, pa.Table | None]  # and standing.ROWS of what was accepted
 _worker: tuple[Rehearsed, Keys] | None = None
 _forget: list[Callable[[], None]] = []
 
 
-def kept(read: Callable[_P, _T]) -> Callable[_P, _T]:
+def kept_for_the_run(read: Callable[..., _T]) -> _lru_cache_wrapper[_T]:
     """Have a worker keep what `read` came to last, for as long as it holds the keys that it was read with."""
     cached = lru_cache(maxsize=1)(read)
     _forget.append(cached.cache_clear)
-    return cached  # type: ignore[return-value]  # whose own type forgets the arguments'
+    return cached
 
 
 def start_worker(common: Rehearsed, keys: Keys) -> None:
@@ -153,7 +152,7 @@ def _apart(found: pa.Table, counts: Sequence[int]) -> list[pa.Table]:
     return [found.slice(start, count) for start, count in zip(starts, counts, strict=False)]
 
 
-@kept
+@kept_for_the_run
 def _traced(common: Rehearsed, keys: Keys) -> tuple[pa.Table, pa.Table]:
     """The current traces and open questions, as the last commit has them; read once a worker."""
     store = PartStore(common.home / "register", MasterKey(keys.master))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cpis_batch.errors import Exit
+from cpis_batch.runs import event_parts
 from tests.builders import HACKNEY, KENT, nhs
 from tests.hub import NATIONAL, Hub, plan_row
 from tests.small_england import small_england
@@ -271,3 +272,46 @@ def test_the_month_of_an_authority_without_an_agreement_is_not_made(hub):
     hub.next_night((date(2026, 12, 3) - hub.now.date()).days)
     assert hub.run("nightly").document["monthly_access_reports"] == 1
     assert (months(hub, HACKNEY), months(hub, KENT)) == (["2026-11"], [])
+
+
+def month_told(hub: Hub, la: str) -> list[str]:
+    """The event ids of the newest month's report, in order."""
+    lines = hub.unpacked(hub.outbound(la, "CPIS_ACCESS_MONTH_")[-1], la)["access-month.csv"].decode().splitlines()[1:]
+    return [line.replace('"', "").split(",")[2] for line in lines]
+
+
+def test_f44_an_id_that_two_files_of_a_night_give_to_several_events_is_in_the_month_as_it_was_told_or_not_told(hub):
+    events(hub, look("s-1", 1, hub=hub), look("e-2", 1, hub=hub), look("e-3", 1, days_ago=3, hub=hub))
+    events(
+        hub,
+        look("s-1", 3, setting="SARC", days_ago=45, hub=hub),
+        look("e-2", 2, days_ago=40, notify="N", hub=hub),
+        look("e-3", 3, days_ago=2, hub=hub),
+        sequence=2,
+    )
+    hub.run("nightly")
+    assert (told(hub, HACKNEY), told(hub, KENT)) == (["e-3", "e-2"], [])
+    hub.next_night((date(2026, 12, 3) - hub.now.date()).days)
+    assert hub.run("nightly").document["stopped"] == {}
+    assert (month_told(hub, HACKNEY), month_told(hub, KENT)) == (["e-3", "e-2"], [])
+
+
+def test_a_month_in_many_parts_is_told_as_one_in_a_single_part(tmp_path, monkeypatch):
+    made = []
+    for most in (event_parts.MOST, 2):
+        monkeypatch.setattr(event_parts, "MOST", most)
+        hub = small_england(tmp_path / str(most))
+        settled(hub)
+        for night in range(1, 4):
+            looks = [look(f"e-{night}-{child}", child, hub=hub, days_ago=1 + night % 2) for child in (1, 2, 3, 5)]
+            events(hub, *looks, sequence=night)
+            hub.run("nightly")
+            hub.next_night()
+        with hub.catalogue() as opened:
+            parts = {part.month for part in opened.event_parts() if event_parts.month_of(part)}
+        assert len(parts) == {2: 6}.get(most, 1)
+        hub.next_night((date(2026, 12, 3) - hub.now.date()).days)
+        assert hub.run("nightly").document["stopped"] == {}
+        assert list(hub.home.rglob(".part-*")) == [], "nothing that was put aside stays"
+        made.append([hub.unpacked(hub.outbound(la, "CPIS_ACCESS_MONTH_")[-1], la) for la in (HACKNEY, KENT)])
+    assert made[0] == made[1]

@@ -102,10 +102,18 @@ def test_the_large_benchmarks_run_at_two_sizes_and_tell_of_all_they_measure(tmp_
     large.main(["--quick", "--work", str(tmp_path / "work"), "--page", str(target)])
     text = target.read_text(encoding="utf-8")
     assert text.strip() == capsys.readouterr().out.strip()
-    for title in ("## Validation of", "## A full extract of everything", "## Whole nights", "## A release to the CHIS units"):
+    for title in (
+        "## Validation of",
+        "## A full extract of everything",
+        "## Whole nights",
+        "## A release to the CHIS units",
+        "## Access reports",
+    ):
         assert title in text
     assert "| duckdb" in text
     assert "| one authority" in text
+    assert "ours: views" in text
+    assert "ours: reports" in text
     assert not (tmp_path / "work").exists()
 
 

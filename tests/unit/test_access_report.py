@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pytest
@@ -250,3 +251,18 @@ def test_a_report_with_a_row_of_another_authority_or_none_is_never_made(la_codes
         with pytest.raises(Bug) as raised:
             make(rows, la_code=HACKNEY)
         assert nhs(1) not in str(raised.value)
+
+
+def test_of_a_backlog_page_and_workbook_list_the_first_and_say_so_and_the_csv_has_all(monkeypatch):
+    monkeypatch.setattr(render, "SHEET_ROWS", 4)
+    monkeypatch.setattr(render, "PAGE_ROWS", 2)
+    looks = [event(n, MORNING + timedelta(minutes=n)) for n in range(6)]
+    (rows,) = reports(plans([plan(1)]), *looks).values()
+    made = render.render(rows, la_code=HACKNEY, la_name="Hackney", made_at=MORNING)
+    assert made["access-report.csv"].count(b"\r\n") == 7
+    page = made["access-report.html"].decode()
+    assert "Accesses: 6. The first 2 are here, all are in access-report.csv." in page
+    assert page.count('data-label="Who it was about"') == 2
+    book = openpyxl.load_workbook(io.BytesIO(made["access-report.xlsx"]))
+    assert book["Accesses"].max_row - 1 == 4
+    assert book["Not all"]["B2"].value == "The first 4 of 6. All are in access-report.csv."
