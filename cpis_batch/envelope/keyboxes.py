@@ -24,7 +24,7 @@ def kept(gpg_home: Path, keyring: Path, fingerprints: Collection[str]) -> Path |
 
     None where this gpg home keeps none, or gpg does not take every one of the certificates (`fingerprints`).
     """
-    folder = gpg_home / FOLDER
+    folder = (gpg_home / FOLDER).resolve()
     if not fingerprints or not folder.is_dir():
         return None
     path = folder / f"{files.digest_of_file(keyring)}{SUFFIX}"
