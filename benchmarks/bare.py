@@ -6,6 +6,7 @@ command line. Nothing in the program can be told to do without them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -40,10 +41,10 @@ def strip() -> None:
 
     real_write, real_opened = PartStore.write, PartStore._opened
 
-    def write(store: PartStore, table: pa.Table) -> Any:
+    def write(store: PartStore, table: pa.Table, words: Sequence[str] = ()) -> Any:
         store._opened = lambda _: _Unread()  # type: ignore[method-assign,assignment,return-value]
         try:
-            return real_write(store, table)
+            return real_write(store, table, words)
         finally:
             store._opened = real_opened.__get__(store)  # type: ignore[method-assign]
 

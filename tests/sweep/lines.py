@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from cpis_batch import config
+from cpis_batch import config, engine
 from cpis_batch.exchange.mailbox import Mailbox
 from cpis_batch.sandbox.broken_line import Break, BrokenLine
 from cpis_batch.sandbox.server import SftpServer
@@ -138,7 +138,9 @@ def night_over_a_line(evening: Hub, folder: Path) -> tuple[dict[str, int], dict[
     hub = over_a_line(evening, folder)
     with reached(hub) as line:
         hub.run("nightly")
-    return {"sent": line.sent, "received": line.received}, trial.judged(hub)
+    whole = trial.judged(hub)
+    engine.close()  # what comes next is forked from here
+    return {"sent": line.sent, "received": line.received}, whole
 
 
 def night_cut(evening: Hub, whole: dict[str, Any], direction: str, at: int, folder: Path) -> None:
