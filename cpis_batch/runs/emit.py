@@ -22,7 +22,8 @@ from cpis_batch.delivery import outbox
 from cpis_batch.envelope.sealing import seal
 from cpis_batch.intake import acknowledge
 from cpis_batch.partners import Partner
-from cpis_batch.runs.hub import Hub, worker_count, workers
+from cpis_batch.runs.hub import Hub
+from cpis_batch.runs.pool import worker_count, workers
 from cpis_batch.runs.task import Keys, Rehearsed
 from cpis_batch.runs.worker import given
 

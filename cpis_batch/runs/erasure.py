@@ -26,8 +26,9 @@ from cpis_batch.errors import CpisError, Exit, UsageFault, place_of
 from cpis_batch.extracts.chis import EXTRACT
 from cpis_batch.runs import log, rebuild, reports, retention
 from cpis_batch.runs.as_of import Use
-from cpis_batch.runs.hub import Hub, tidy, workers
+from cpis_batch.runs.hub import Hub, tidy
 from cpis_batch.runs.la_erasure import ErasureTask, LaErasure, erase
+from cpis_batch.runs.pool import workers
 from cpis_batch.runs.retention import LeftOut, Plan
 from cpis_batch.runs.spool import REPEATED
 from cpis_batch.vocabulary import Change, ExtractChange

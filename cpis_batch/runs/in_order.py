@@ -7,7 +7,8 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
 from typing import TypeVar
 
-from cpis_batch.runs.hub import Hub, worker_count, workers
+from cpis_batch.runs.hub import Hub
+from cpis_batch.runs.pool import worker_count, workers
 
 # A task of fewer rows costs more to plan than to do; one of more holds more than the rows are worth.
 _LEAST_ROWS, _MOST_ROWS = 30_000, 150_000

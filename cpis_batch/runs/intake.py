@@ -27,7 +27,8 @@ from cpis_batch.intake.collect import Collected, Trouble, inbound
 from cpis_batch.intake.matches import matches
 from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.runs.exchange import Round, Servers
-from cpis_batch.runs.hub import Hub, worker_count, workers
+from cpis_batch.runs.hub import Hub
+from cpis_batch.runs.pool import worker_count, workers
 from cpis_batch.runs.task import Candidate, LaResult, LaTask
 from cpis_batch.runs.worker import work
 from cpis_batch.vocabulary import FileState

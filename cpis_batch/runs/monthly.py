@@ -25,9 +25,10 @@ from cpis_batch.catalogue import Catalogue
 from cpis_batch.catalogue.records import Delivery
 from cpis_batch.runs import log, month_work
 from cpis_batch.runs.event_parts import month_of
-from cpis_batch.runs.hub import Hub, worker_count, workers
+from cpis_batch.runs.hub import Hub
 from cpis_batch.runs.intake import Progress
 from cpis_batch.runs.month_work import KIND, Make, Recipient
+from cpis_batch.runs.pool import worker_count, workers
 from cpis_batch.runs.services import sealable, sendable
 from cpis_batch.spool import Spooled
 

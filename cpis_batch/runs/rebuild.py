@@ -30,7 +30,8 @@ from cpis_batch.register.schema import HISTORY
 from cpis_batch.register.store import PartStore
 from cpis_batch.register.verify import faults_of_history, faults_of_plans
 from cpis_batch.runs import log
-from cpis_batch.runs.hub import Hub, workers
+from cpis_batch.runs.hub import Hub
+from cpis_batch.runs.pool import workers
 from cpis_batch.runs.replay import Replayed, ReplayTask, Step, replay
 
 Progress = Callable[[str, int, int], None]  # stage, done, of

@@ -25,9 +25,10 @@ from cpis_batch.partners import Partner, PartnerKind
 from cpis_batch.register import view
 from cpis_batch.register.schema import PLANS
 from cpis_batch.runs import demographics, intake, log, spool
-from cpis_batch.runs.hub import Hub, workers
+from cpis_batch.runs.hub import Hub
 from cpis_batch.runs.in_order import in_batches, in_order, rows_of_a_task
 from cpis_batch.runs.intake import Progress
+from cpis_batch.runs.pool import workers
 from cpis_batch.runs.release_las import LOOKED_AT, LaPlans, LasTask, RoutedLas, route_las
 from cpis_batch.runs.release_units import ReleaseFacts, Unit, UnitsTask, make_units
 from cpis_batch.runs.spool import Spooled

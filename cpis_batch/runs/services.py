@@ -21,8 +21,9 @@ from cpis_batch.intake.findings import Finding
 from cpis_batch.intake.frame import FAULTS, Header
 from cpis_batch.partners import Partner
 from cpis_batch.runs import log
-from cpis_batch.runs.hub import Hub, gpg_home
+from cpis_batch.runs.hub import Hub
 from cpis_batch.runs.intake import certificates_of, recipients, wait_for
+from cpis_batch.runs.pool import gpg_home
 from cpis_batch.vocabulary import FileOutcome, FileState
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from cpis_batch.errors import StateFault
 from cpis_batch.runs import in_order, worker
-from cpis_batch.runs.hub import opened, workers
+from cpis_batch.runs.hub import opened
 from cpis_batch.runs.in_order import rows_of_a_task
+from cpis_batch.runs.pool import workers
 from tests.builders import HACKNEY, KENT, nhs
 from tests.hub import plan_row
 from tests.small_england import UNITS, extracts, manifests, small_england
@@ -72,7 +73,7 @@ def test_a_release_made_by_processes_is_the_one_made_here_and_leaves_no_rows_beh
                 if place is apart:
                     patch.setattr(in_order, "_LITTLE", 0)
                     patch.setattr(in_order, "_LEAST_ROWS", 1)
-                    patch.setattr("cpis_batch.runs.hub._FEW", 1)
+                    patch.setattr("cpis_batch.runs.pool._FEW", 1)
                 assert place.run("nightly").released
             with place.catalogue() as catalogue:
                 named = set(catalogue.parts_in_use())

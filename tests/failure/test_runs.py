@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from cpis_batch import config
-from cpis_batch.runs.hub import opened, workers
+from cpis_batch.errors import Exit
+from cpis_batch.runs.hub import opened
+from cpis_batch.runs.pool import workers
 from tests.builders import HACKNEY, KENT, nhs
+from tests.commands import told
 from tests.failure.strace_kit import injected
 from tests.hub import Hub, plan_row
 from tests.small_england import NORTH_EAST_LONDON, UNITS, small_england
@@ -38,12 +41,25 @@ def hub(tmp_path):
 
 
 def test_f63_a_worker_that_does_not_end_keeps_no_night_from_ending(hub, monkeypatch):
-    monkeypatch.setattr("cpis_batch.runs.hub._GOODBYE_SECONDS", 0.5)
+    monkeypatch.setattr("cpis_batch.runs.pool._GOODBYE_SECONDS", 0.5)
     with opened(hub.home, what="test", business_date=hub.now.date(), now=hub.now) as run:
         with workers(run, 4) as pool:
             worker = pool.submit(os.getpid).result()
             os.kill(worker, signal.SIGSTOP)
         assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_temporary_folder_with_too_long_a_name_is_told_and_how_to_choose_another(hub, tmp_path):
+    folder = tmp_path / ("t" * 80)
+    folder.mkdir()
+    for number, la in enumerate((HACKNEY, KENT, CAMDEN, ISLINGTON), 1):
+        hub.drop(la, [plan_row(number)])
+    environment = os.environ | {"CPIS_HOME": str(hub.home), "CPIS_NOW": hub.now.isoformat()}
+    night = [Path(sys.executable).with_name("cpis-batch"), "run", "nightly"]
+    done = subprocess.run(night, env=environment | {"TMPDIR": str(folder)}, capture_output=True, text=True, check=False)
+    assert done.returncode == Exit.CONFIGURATION, done.stderr
+    assert "TMPDIR" in done.stderr
+    assert {file["state"] for file in told(hub, "run", "nightly")["files"]} == {"MERGED"}
 
 
 def test_f28_an_authority_whose_file_kills_its_worker_is_alone_in_it(hub):

@@ -32,7 +32,8 @@ from cpis_batch.errors import ClusterUnreachable, ConfigFault, Exit, Locked
 from cpis_batch.keystore import load_master_key
 from cpis_batch.ledger import ledger
 from cpis_batch.runs import nightly, rebuild
-from cpis_batch.runs.hub import opened, workers
+from cpis_batch.runs.hub import opened
+from cpis_batch.runs.pool import workers
 from tests.builders import HACKNEY, KENT, nhs
 from tests.hub import NATIONAL, Hub, plan_row
 from tests.integration.dask_cluster import DaskCluster, dask_cluster, settings_of_the_page
