@@ -8,12 +8,16 @@ from functools import cache
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from cpis_batch.access import reference
+from cpis_batch.access import lines, reference
 from cpis_batch.access.events import EventsReading, read_events
+from cpis_batch.access.held import Holders, periods
+from cpis_batch.access.month import Month, Seen, seen
 from cpis_batch.access.report import by_la, report
 from cpis_batch.access.schema import EVENTS
 from cpis_batch.access.withheld import sift
+from cpis_batch.runs.month_work import of_authorities
 from cpis_batch.vocabulary import Environment
 from tests.builders import nhs
 
@@ -75,3 +79,13 @@ def read(data: bytes, environment: Environment = Environment.TEST) -> EventsRead
 def codes(reading: EventsReading) -> list[tuple[int, str]]:
     """Line and code of every fault."""
     return [(fault["line"], fault["code"]) for fault in reading.faults.to_pylist()]
+
+
+def seen_in(looks: Iterable[dict[str, Any]], held: pa.Table, month: Month) -> dict[str, Seen]:
+    """Of each authority what `month` comes to: events (`event`) and plans, matched as a run matches them."""
+    told = sift(events(looks), packaged()).notifying.select(lines.WIDE)
+    codes = held["la_code"].unique().to_pylist()
+    held_by = Holders((code, held.filter(pc.equal(held["la_code"], code))["nhs_number"]) for code in codes)
+    found = [some.append_column("la_code", pa.array([code] * len(some))) for code, some in of_authorities(told, held_by)]
+    in_order = lines.ordered([lines.told(some, periods(held), packaged()) for some in found])
+    return seen(in_order, held, month, packaged().care_settings)

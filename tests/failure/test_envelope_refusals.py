@@ -128,7 +128,7 @@ def test_f23_nobody_is_let_in_by_an_empty_list(sealed, gpg_home, tmp_path):
 
 
 def test_f23_an_expired_key_is_refused(council, people, gpg_home, tmp_path):
-    la = council.makes_key("Expired <expired@example.org>", at="20240301T120000")
+    la = council.makes_key(f"Expired <expired-{gpg_home.name}@example.org>", at="20240301T120000")
     signed = council.gpg("--faked-system-time=20240601T120000!", "-u", la.fingerprint, "--sign", given=PLAINTEXT)
     message = _encrypted_as_it_is(council, people["hub"], signed)
     assert opens(message, gpg_home=gpg_home, allowed=la.allowed, folder=tmp_path).refusal is Refusal.NOT_YOUR_KEY
@@ -153,7 +153,7 @@ def test_f23_a_message_out_of_the_archive_is_judged_by_the_day_it_came(council, 
 
 
 def test_f23_a_key_revoked_since_is_refused_once_we_hold_the_revocation(council, hub, gpg_home, tmp_path):
-    la = council.makes_key("Revoked <revoked@example.org>")
+    la = council.makes_key(f"Revoked <revoked-{gpg_home.name}@example.org>")
     message = council.seals(PLAINTEXT, to=[hub], by=la)
     assert isinstance(opens(message, gpg_home=gpg_home, allowed=la.allowed, folder=tmp_path), Opened)
     revocation = (council.home / "openpgp-revocs.d" / f"{la.fingerprint}.rev").read_text().replace(":-----BEGIN", "-----BEGIN")
@@ -209,7 +209,7 @@ def test_f23_a_signature_with_a_broken_hash_is_refused(council, people, gpg_home
 
 def test_f23_a_signature_that_says_it_has_run_out_is_refused(council, people, gpg_home, tmp_path):
     past = datetime.now(UTC) - timedelta(days=90)
-    la = council.makes_key("Short <short@example.org>", at=f"{past:%Y%m%dT%H%M%S}")
+    la = council.makes_key(f"Short <short-{gpg_home.name}@example.org>", at=f"{past:%Y%m%dT%H%M%S}")
     clock = f"--faked-system-time={past + timedelta(days=1):%Y%m%dT%H%M%S}!"
     signed = council.gpg(clock, "--default-sig-expire=1d", "-u", la.fingerprint, "--sign", given=PLAINTEXT)
     message = _encrypted_as_it_is(council, people["hub"], signed)

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from cpis_batch import organisations, spec
 from cpis_batch.access import month_render
-from cpis_batch.access.month import NOTHING, Month, seen
+from cpis_batch.access.month import NOTHING, Month
 from cpis_batch.access.report import report
 from cpis_batch.access.withheld import sift
 from cpis_batch.extracts import summary
@@ -22,7 +22,7 @@ from cpis_batch.statistics.count import Area
 from cpis_batch.statistics.profiles import PUBLISHED
 from cpis_batch.statistics.release import Release
 from cpis_batch.vocabulary import FileOutcome, FileState
-from tests.access_builders import event, events, packaged
+from tests.access_builders import event, events, packaged, seen_in
 from tests.builders import HACKNEY, KENT, plan, plans
 from tests.hub import Hub, plan_row
 from tests.unit import test_access_report as access_report
@@ -55,8 +55,9 @@ def _month(*, quiet: bool = False) -> bytes:
         )
         for number in range(80)
     ]  # fmt: skip
-    found = NOTHING if quiet else seen(report(sift(events(looks), packaged()), held, packaged()), held, NOVEMBER)[HACKNEY]
-    return month_render.render(found, NOVEMBER, la_code=HACKNEY, la_name="Hackney", made_at=NOW)["access-month.html"]
+    found = NOTHING if quiet else seen_in(looks, held, NOVEMBER)[HACKNEY]
+    made = month_render.render(found, NOVEMBER, packaged(), la_code=HACKNEY, la_name="Hackney", made_at=NOW)
+    return made["access-month.html"]
 
 
 def _statistics() -> bytes:

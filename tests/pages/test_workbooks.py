@@ -11,10 +11,9 @@ import openpyxl
 import pytest
 
 from cpis_batch.access import month_render, render
-from cpis_batch.access.month import seen
 from cpis_batch.access.report import report
 from cpis_batch.access.withheld import sift
-from tests.access_builders import event, events, packaged
+from tests.access_builders import event, events, packaged, seen_in
 from tests.builders import HACKNEY, plan, plans
 from tests.pages.made import NOVEMBER, NOW
 from tests.unit.test_acknowledge import samples
@@ -32,9 +31,9 @@ def _report() -> bytes:
 
 
 def _month() -> bytes:
-    held = plans([plan(1)])
-    found = seen(report(sift(events(_looks()), packaged()), held, packaged()), held, NOVEMBER)[HACKNEY]
-    return month_render.render(found, NOVEMBER, la_code=HACKNEY, la_name="Hackney", made_at=NOW)["access-month.xlsx"]
+    found = seen_in(_looks(), plans([plan(1)]), NOVEMBER)[HACKNEY]
+    made = month_render.render(found, NOVEMBER, packaged(), la_code=HACKNEY, la_name="Hackney", made_at=NOW)
+    return made["access-month.xlsx"]
 
 
 BOOKS = {"answer": lambda: samples()["acknowledgement.xlsx"], "access-report": _report, "access-month": _month}

@@ -8,17 +8,13 @@ import zipfile
 from datetime import UTC, date, datetime, timedelta
 
 import openpyxl
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
-from cpis_batch.access import lines, month_render, withheld
-from cpis_batch.access.held import Holders, periods
-from cpis_batch.access.month import NOTHING, Month, seen
+from cpis_batch.access import lines, month_render
+from cpis_batch.access.month import NOTHING, Month
 from cpis_batch.errors import Bug
 from cpis_batch.intake.acknowledge import bundle
-from cpis_batch.runs.month_work import of_authorities
-from tests.access_builders import event, events, packaged
+from tests.access_builders import event, packaged, seen_in
 from tests.builders import HACKNEY, KENT, nhs, plan, plans
 
 SETTINGS = packaged().care_settings
@@ -32,11 +28,7 @@ def on(day: int, month: int = 11, hour: int = 9) -> datetime:
 
 
 def of(*looks, held=HELD, month=NOVEMBER):
-    told = withheld.sift(events(looks), packaged()).notifying.select(lines.WIDE)
-    codes = held["la_code"].unique().to_pylist()
-    held_by = Holders((code, held.filter(pc.equal(held["la_code"], code))["nhs_number"]) for code in codes)
-    found = [some.append_column("la_code", pa.array([code] * len(some))) for code, some in of_authorities(told, held_by)]
-    return seen(lines.ordered([lines.told(some, periods(held), packaged()) for some in found]), held, month, SETTINGS)
+    return seen_in(looks, held, month)
 
 
 def files(*looks, la_code=HACKNEY):
