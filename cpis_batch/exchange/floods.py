@@ -13,7 +13,7 @@ from paramiko.packet import Packetizer
 
 LONGEST_PACKET = 256 * 1024 + 1024  # RFC 4253 asks for 35,000 bytes; OpenSSH goes to 256 KiB
 LONGEST_GREETING = 64 * 1024  # RFC 4253: 255 bytes a line, and lines may go before; OpenSSH takes 8 KiB a line
-MOST_UNREAD = 4 * 1024 * 1024  # a channel's window is 2 MiB
+MOST_UNREAD = 4 * 1024 * 1024  # a channel's window is 3 MiB
 
 
 class Packets(Packetizer):

@@ -19,8 +19,9 @@ FOR_READING, FOR_WRITING_ANEW = 0x01, 0x02 | 0x08 | 0x20  # the second: write, c
 POSIX_RENAME, FSYNC = b"posix-rename@openssh.com", b"fsync@openssh.com"
 
 PIECE = 32_768  # bytes of a read or write that every server must support
-AHEAD = 64  # requests of that size on their way at a time: 2 MiB, the window of a channel
+AHEAD = 96  # requests of that size on their way at a time: 3 MiB, the WINDOW of a channel
 TOGETHER = 16  # further requests that go out at a time: each by itself is a packet of SSH, and cost as much as its answer
+WINDOW = AHEAD * PIECE  # bytes that a server may send ahead of our reading
 MOST_AT_ONCE = (AHEAD - 1) * PIECE  # bytes that can be asked for in one round trip
 LONGEST_PACKET = 256 * 1024 + 1024  # OpenSSH sends and takes 256 KiB
 MOST_EXTENDED = 16  # further attributes of a file; no server in use sends one
@@ -46,7 +47,7 @@ class Attributes:
 class Fields:
     """The fields of one packet, read in turn; PartnerUnreachable where it is shorter than it says."""
 
-    def __init__(self, data: bytes, where: str) -> None:
+    def __init__(self, data: bytes | memoryview, where: str) -> None:
         self._data = memoryview(data)
         self._where = where
 

@@ -23,6 +23,7 @@ from cpis_batch import ssh_keys
 from cpis_batch.config import SftpServer
 from cpis_batch.errors import ConfigFault, HostKeyFault, KeyFault, PartnerRefused, PartnerUnreachable
 from cpis_batch.exchange.floods import Packets, Unread
+from cpis_batch.exchange.packets import WINDOW
 from cpis_batch.exchange.patience import Deadline
 from cpis_batch.exchange.wire import Wire
 
@@ -111,7 +112,7 @@ class Connection:
         seconds = self._settings.connect_seconds
         try:
             with self._no_longer_than(seconds):
-                channel = self._transport.open_session(timeout=seconds)
+                channel = self._transport.open_session(window_size=WINDOW, timeout=seconds)
                 channel.in_buffer, channel.in_stderr_buffer = Unread(), Unread()
                 channel.invoke_subsystem("sftp")
         except paramiko.ChannelException:

@@ -65,7 +65,8 @@ class Wire:
         self._channel = channel
         self._where = where
         self._read_seconds = read_seconds
-        self._received = bytearray()
+        self._received = b""
+        self._read = 0  # of what was received
         self._unsent = bytearray()
         self._last = 0
         self._expected: set[int] = set()
@@ -260,16 +261,16 @@ class Wire:
         body = self._bytes(length)
         return body[0], Fields(body[1:], self._where)
 
-    def _bytes(self, count: int) -> bytes:
-        while len(self._received) < count:
+    def _bytes(self, count: int) -> memoryview:
+        """The next bytes, where they lie: nothing is copied but what two pieces share."""
+        while len(self._received) - self._read < count:
             with self._trouble():
                 piece = self._channel.recv(4 * PIECE)
             if not piece:
                 raise self._broke_off()
-            self._received += piece
-        taken = bytes(self._received[:count])
-        del self._received[:count]
-        return taken
+            self._received, self._read = self._received[self._read :] + piece, 0
+        start, self._read = self._read, self._read + count
+        return memoryview(self._received)[start : self._read]
 
     @contextmanager
     def _trouble(self) -> Iterator[None]:
