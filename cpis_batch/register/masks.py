@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from cpis_batch.business_time import birthday
 from cpis_batch.vocabulary import PlanType
 
+_CHILDHOOD = 18  # years
 Column = Any  # pa.Array or pa.ChunkedArray
 
 
@@ -33,8 +34,13 @@ def adult_on(date_of_birth: Column) -> pa.Array:
 
 def _child_if_born(on: date) -> date:
     """The earliest date of birth of those whose 18th birthday is not before the day `on`."""
-    about = on.replace(year=on.year - 18, day=min(on.day, 28))  # a later month's end, and the leap day before 1 March, are near
-    return next(day for day in (about + timedelta(days) for days in range(-1, 5)) if birthday(day, 18) >= on)
+    if on.year <= _CHILDHOOD:
+        return date.min  # of the calendar: `as of` may be asked about any day
+    about = on.replace(year=on.year - _CHILDHOOD, day=min(on.day, 28)).toordinal()
+    near = (
+        date.fromordinal(day) for day in range(max(1, about - 1), about + 5)
+    )  # a month's end, and the leap day before 1 March
+    return next(day for day in near if birthday(day, _CHILDHOOD) >= on)
 
 
 def outlives_childhood(plan_type: Column, end_date: Column, adult: Column) -> Column:

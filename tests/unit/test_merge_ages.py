@@ -54,6 +54,12 @@ def test_f52_who_is_a_child_on_a_day_is_known_by_one_date_of_birth(today):
     assert masks.active(held, today).to_pylist() == [birthday(born, 18) >= today for born in births]
 
 
+@pytest.mark.parametrize("today", [date.min, date(18, 12, 31), date(19, 1, 1), date.max])
+def test_the_register_can_be_asked_about_any_day_of_the_calendar(today):
+    held = plans([plan(1, "LAC", date.min, date_of_birth=date.min), plan(2, "UCPP", date.min)])
+    assert masks.active(held, today).to_pylist() == [today <= birthday(date.min, 18), True]
+
+
 @pytest.mark.parametrize(
     ("born", "last_day"), [(BORN, ADULT), (date(2008, 2, 29), date(2026, 3, 1)), (date(2008, 2, 28), date(2026, 2, 28))]
 )
