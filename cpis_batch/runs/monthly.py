@@ -6,11 +6,8 @@ All of a run's reports are in one commit, and a delivery's name says which month
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import date
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +23,7 @@ from cpis_batch.catalogue.records import Delivery
 from cpis_batch.runs import log, month_work
 from cpis_batch.runs.event_parts import month_of
 from cpis_batch.runs.hub import Hub
+from cpis_batch.runs.in_order import in_order
 from cpis_batch.runs.intake import Progress
 from cpis_batch.runs.month_work import KIND, Make, Recipient
 from cpis_batch.runs.pool import worker_count, workers
@@ -34,8 +32,6 @@ from cpis_batch.spool import Spooled
 
 FROM_DAY = 3  # of the next month: events of a month's last days reach us in the two nights after
 MOST_MONTHS = 12  # that are caught up: older plans are erased
-_Task = TypeVar("_Task")
-_Result = TypeVar("_Result")
 
 
 def due(catalogue: Catalogue, business_date: date) -> list[Month]:
@@ -89,12 +85,12 @@ def _month(hub: Hub, month: Month, codes: list[str], told: Callable[[int], None]
     made: dict[str, Delivery] = {}
     with workers(hub, max(len(codes), len(gathers)), opens=False) as executor:
         try:
-            aside += (one for _, one in _each(hub, executor, month_work.gather, gathers))
+            aside += in_order(hub, executor, month_work.gather, gathers)
             shelves = gathers[0].shelves if gathers else 0
-            found = _each(hub, executor, month_work.doubled, [(tuple(aside), number) for number in range(shelves)])
-            doubled = np.concatenate([np.empty(0, np.uint64), *(hashes for _, hashes in found)])
+            found = in_order(hub, executor, month_work.doubled, [(tuple(aside), number) for number in range(shelves)])
+            doubled = np.concatenate([np.empty(0, np.uint64), *found])
             tasks = _makes(hub, month, codes, aside, doubled)
-            for _, done in _each(hub, executor, month_work.make, tasks):
+            for done in in_order(hub, executor, month_work.make, tasks):
                 made.update((one.partner, one) for one in done)
                 told(len(made))
         finally:
@@ -141,23 +137,3 @@ def _again(hub: Hub, month: Month, doubled: npt.NDArray[np.uint64]) -> pa.Table:
 def _plans(hub: Hub) -> tuple[tuple[str, str], ...]:
     """Of each authority the part of its plans."""
     return tuple((version.la_code, version.plans_part) for version in hub.catalogue.las())
-
-
-def _each(
-    hub: Hub, executor: Executor, work: Callable[[_Task], _Result], tasks: Sequence[_Task]
-) -> Iterator[tuple[_Task, _Result]]:
-    """Each task with what comes of it, as they are done; what a killed worker leaves undone is done in this process."""
-    running: dict[Future[_Result], int] = {}
-    left = set(range(len(tasks)))
-    with suppress(BrokenExecutor):
-        for place, task in enumerate(tasks):
-            running[executor.submit(work, task)] = place
-    for done in as_completed(running):
-        if not isinstance(done.exception(), BrokenExecutor):
-            place = running[done]
-            left.discard(place)
-            yield tasks[place], done.result()
-    if left:
-        with workers(hub, 1, opens=False) as here:
-            for place in sorted(left):
-                yield tasks[place], here.submit(work, tasks[place]).result()
