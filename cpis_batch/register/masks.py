@@ -37,9 +37,8 @@ def _child_if_born(on: date) -> date:
     if on.year <= _CHILDHOOD:
         return date.min  # of the calendar: `as of` may be asked about any day
     about = on.replace(year=on.year - _CHILDHOOD, day=min(on.day, 28)).toordinal()
-    near = (
-        date.fromordinal(day) for day in range(max(1, about - 1), about + 5)
-    )  # a month's end, and the leap day before 1 March
+    # The days after it are for a month's end, the one before it for a leap day, whose children turn 18 on 1 March.
+    near = (date.fromordinal(day) for day in range(max(1, about - 1), about + 5))
     return next(day for day in near if birthday(day, _CHILDHOOD) >= on)
 
 
