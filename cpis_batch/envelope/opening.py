@@ -51,13 +51,16 @@ def open_message(
             if isinstance(found, Opened) or finished.crossed:
                 return found
         # who is refused is refused by the certificates themselves: a keybox is a copy of them, and may be damaged
-        return _outcome(_read(ciphertext, gpg_home, senders, limits, judged_at), gpg_home, allowed)
+        found = _outcome(_read(ciphertext, gpg_home, senders, limits, judged_at), gpg_home, allowed)
+        if keybox and isinstance(found, Opened):
+            keybox.unlink(missing_ok=True)  # to be made anew
     except FileNotFoundError as fault:
         if fault.filename == "gpg":
             raise gnupg.no_gpg() from None
         raise
     finally:
         senders.unlink(missing_ok=True)
+    return found
 
 
 def _read(ciphertext: Path, home: Path, senders: Path, limits: Limits, judged_at: datetime | None) -> bounded.Finished:

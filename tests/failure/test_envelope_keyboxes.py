@@ -59,9 +59,11 @@ def test_f23_a_damaged_one_keeps_nobody_out_and_lets_nobody_in(damage, opens, ke
     (mine,) = kept.iterdir()
     opens("other", of="other")
     (theirs,) = set(kept.iterdir()) - {mine}
-    mine.write_bytes({"cut": mine.read_bytes()[:-100], "another's": theirs.read_bytes()}.get(damage, damage))
-    assert opens("la").plaintext == PLAINTEXT
+    mine.write_bytes(damaged := {"cut": mine.read_bytes()[:-100], "another's": theirs.read_bytes()}.get(damage, damage))
     assert opens("other").refusal is Refusal.NOT_YOUR_KEY
+    assert opens("la").plaintext == PLAINTEXT
+    assert opens("la").plaintext == PLAINTEXT
+    assert mine.read_bytes() != damaged, "it was made anew"
 
 
 def test_what_gpg_does_not_take_is_judged_by_the_certificates_and_not_kept(people, kept, tmp_path):
