@@ -181,19 +181,21 @@ def keyring(certificates: Mapping[str, bytes]) -> bytes:
 
     KeyFault where one is unreadable or is not the one that its name says.
     """
-    parts = []
-    for fingerprint, data in certificates.items():
-        try:
-            cert = Cert.from_bytes(data)
-        except Exception:  # noqa: BLE001  see `inspect`
-            raise KeyFault(f"The certificate {fingerprint} is unreadable.", "Run: cpis-batch keys check") from None
-        if cert.fingerprint.upper() != fingerprint:
-            raise KeyFault(
-                f"The file of the certificate {fingerprint} holds {cert.fingerprint.upper()}.",
-                "Find out who put it there; then run: cpis-batch keys import",
-            )
-        parts.append(bytes(cert))
-    return b"".join(parts)
+    return b"".join(_binary(fingerprint, data) for fingerprint, data in certificates.items())
+
+
+@lru_cache(maxsize=1024)  # a partner's certificates are asked for with each of its messages
+def _binary(fingerprint: str, data: bytes) -> bytes:
+    try:
+        cert = Cert.from_bytes(data)
+    except Exception:  # noqa: BLE001  see `inspect`
+        raise KeyFault(f"The certificate {fingerprint} is unreadable.", "Run: cpis-batch keys check") from None
+    if cert.fingerprint.upper() != fingerprint:
+        raise KeyFault(
+            f"The file of the certificate {fingerprint} holds {cert.fingerprint.upper()}.",
+            "Find out who put it there; then run: cpis-batch keys import",
+        )
+    return bytes(cert)
 
 
 class KeyPair(NamedTuple):

@@ -7,6 +7,9 @@ certificates that it was made of. It may be removed at any time, and nobody is r
 
 from __future__ import annotations
 
+import hashlib
+import io
+import secrets
 from collections.abc import Collection
 from pathlib import Path
 
@@ -19,19 +22,18 @@ _OLD = 4
 _WALLS = bounded.Walls(memory_bytes=512 * 1024 * 1024, seconds=20, stdout_bytes=64 * 1024)
 
 
-def kept(gpg_home: Path, keyring: Path, fingerprints: Collection[str]) -> Path | None:
-    """The keybox of the certificates in the file `keyring`, made where there is none yet.
+def kept(gpg_home: Path, keyring: bytes, fingerprints: Collection[str]) -> Path | None:
+    """The keybox of the certificates in `keyring` (binary, one after the other), made where there is none yet.
 
     None where this gpg home keeps none, or gpg does not take every one of the certificates (`fingerprints`).
     """
-    folder = (gpg_home / FOLDER).resolve()
-    if not fingerprints or not folder.is_dir():
+    path = gpg_home / FOLDER / f"{hashlib.sha256(keyring).hexdigest()}{SUFFIX}"
+    if path.exists():
+        return path
+    if not fingerprints or not path.parent.is_dir() or (made := _made(gpg_home, keyring, fingerprints)) is None:
         return None
-    path = folder / f"{files.digest_of_file(keyring)}{SUFFIX}"
-    if not path.exists():
-        if (made := _made(gpg_home, keyring, fingerprints)) is None:
-            return None
-        files.write(path, made)
+    path = path.resolve()  # the home's own folder: what is written there is made durable there
+    files.write(path, made)
     return path
 
 
@@ -43,17 +45,16 @@ def tidy(folder: Path, partners: int) -> None:
             path.unlink(missing_ok=True)
 
 
-def _made(gpg_home: Path, keyring: Path, fingerprints: Collection[str]) -> bytes | None:
-    target = keyring.with_suffix(SUFFIX)
+def _made(gpg_home: Path, keyring: bytes, fingerprints: Collection[str]) -> bytes | None:
+    target = gpg_home / f"made-{secrets.token_hex(8)}{SUFFIX}"
     arguments = ("--no-default-keyring", f"--keyring=gnupg-kbx:{target}", "--lock-never", "--no-autostart", "--import")
     try:
-        with keyring.open("rb") as stream:
-            finished = bounded.run(
-                lambda status_fd: gnupg.command(gpg_home, f"--status-fd={status_fd}", *arguments),
-                stdin=stream,
-                env=gnupg.environment(),
-                walls=_WALLS,
-            )
+        finished = bounded.run(
+            lambda status_fd: gnupg.command(gpg_home, f"--status-fd={status_fd}", *arguments),
+            stdin=io.BytesIO(keyring),
+            env=gnupg.environment(),
+            walls=_WALLS,
+        )
         # IMPORT_OK <flags> <fingerprint>
         taken = {line.split()[3].decode() for line in finished.status.split(b"\n") if line.startswith(b"[GNUPG:] IMPORT_OK ")}
         return target.read_bytes() if finished.returncode == 0 and taken == set(fingerprints) else None

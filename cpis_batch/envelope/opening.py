@@ -41,26 +41,33 @@ def open_message(
     """
     if not _whole_if_armored(ciphertext):
         return Unopened(Refusal.UNREADABLE, "armored text that does not end with its last line")
-    senders = gpg_home / f"senders-{secrets.token_hex(8)}.gpg"
-    senders.write_bytes(certificates.keyring(allowed))
+    ring = certificates.keyring(allowed)
     try:
-        keybox = keyboxes.kept(gpg_home, senders, allowed)
+        keybox = keyboxes.kept(gpg_home, ring, allowed)
         if keybox:
             finished = _read(ciphertext, gpg_home, keybox, limits, judged_at)
             found = _outcome(finished, gpg_home, allowed)
             if isinstance(found, Opened) or finished.crossed:
                 return found
         # who is refused is refused by the certificates themselves: a keybox is a copy of them, and may be damaged
-        found = _outcome(_read(ciphertext, gpg_home, senders, limits, judged_at), gpg_home, allowed)
+        found = _outcome(_read_by(ring, ciphertext, gpg_home, limits, judged_at), gpg_home, allowed)
         if keybox and isinstance(found, Opened):
             keybox.unlink(missing_ok=True)  # to be made anew
     except FileNotFoundError as fault:
         if fault.filename == "gpg":
             raise gnupg.no_gpg() from None
         raise
+    return found
+
+
+def _read_by(ring: bytes, ciphertext: Path, home: Path, limits: Limits, judged_at: datetime | None) -> bounded.Finished:
+    """What gpg makes of the message with the certificates as they are."""
+    senders = home / f"senders-{secrets.token_hex(8)}.gpg"
+    senders.write_bytes(ring)
+    try:
+        return _read(ciphertext, home, senders, limits, judged_at)
     finally:
         senders.unlink(missing_ok=True)
-    return found
 
 
 def _read(ciphertext: Path, home: Path, senders: Path, limits: Limits, judged_at: datetime | None) -> bounded.Finished:

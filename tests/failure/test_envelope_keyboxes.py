@@ -66,11 +66,9 @@ def test_f23_a_damaged_one_keeps_nobody_out_and_lets_nobody_in(damage, opens, ke
     assert mine.read_bytes() != damaged, "it was made anew"
 
 
-def test_what_gpg_does_not_take_is_judged_by_the_certificates_and_not_kept(people, kept, tmp_path):
+def test_what_gpg_does_not_take_is_judged_by_the_certificates_and_not_kept(people, kept):
     with GpgHome([people["hub"].secret], kept) as home:
-        ring = tmp_path / "ring.gpg"
-        ring.write_bytes(people["la"].certificate)
-        assert keyboxes.kept(home.path, ring, {"0" * 40}) is None
+        assert keyboxes.kept(home.path, people["la"].certificate, {"0" * 40}) is None
         assert names(kept) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import resource
@@ -149,11 +150,46 @@ WALLS = bounded.Walls(memory_bytes=256 * MEGABYTE, seconds=30, stdout_bytes=4 * 
 
 
 def run_python(program: str, walls: bounded.Walls = WALLS) -> bounded.Finished:
-    """Run a program in which STATUS is the number of the status pipe."""
-    with Path(os.devnull).open("rb") as nothing:
-        return bounded.run(
-            lambda fd: [sys.executable, "-S", "-E", "-c", program.replace("STATUS", str(fd))], stdin=nothing, env={}, walls=walls
-        )
+    """Run a program in which STATUS is the number of the status pipe. It begins when its input ends: the walls stand then."""
+    program = f"import sys\nsys.stdin.read()\n{program}"
+    return bounded.run(
+        lambda fd: [sys.executable, "-S", "-E", "-c", program.replace("STATUS", str(fd))], stdin=io.BytesIO(), env={}, walls=walls
+    )
+
+
+def test_f28_a_child_has_no_byte_to_work_on_before_its_walls_stand_however_late_its_parent_is(monkeypatch, tmp_path):
+    """On a busy machine the parent was so late that gpg had opened a message before it was confined."""
+    ready, confine = tmp_path / "ready", bounded._confine
+
+    def late(pid: int, walls: bounded.Walls) -> None:
+        # until the child has nothing more to do: it sleeps in its first read, or has ended
+        while not ready.exists() or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "SZ":
+            os.sched_yield()
+        confine(pid, walls)
+
+    monkeypatch.setattr(bounded, "_confine", late)
+    program = (
+        f"import os, resource, sys\nos.close(os.open({str(ready)!r}, os.O_CREAT))\ngiven = sys.stdin.read()\n"
+        "print(given, resource.getrlimit(resource.RLIMIT_AS)[1])"
+    )
+    finished = bounded.run(lambda _: [sys.executable, "-S", "-E", "-c", program], stdin=io.BytesIO(b"first"), env={}, walls=WALLS)
+    assert finished.stdout.decode().split() == ["first", str(256 * MEGABYTE)]
+
+
+@pytest.mark.parametrize("size", [0, 1, MEGABYTE, 5 * MEGABYTE + 1])
+def test_all_that_is_given_arrives_whatever_fits_in_a_pipe(size):
+    given = random.Random(size).randbytes(size)
+    finished = bounded.run(
+        lambda _: ["cat"], stdin=io.BytesIO(given), env={}, walls=bounded.Walls(256 * MEGABYTE, 30, 10 * MEGABYTE)
+    )
+    assert (finished.returncode, finished.crossed) == (0, "")
+    assert finished.stdout == given
+
+
+def test_a_child_that_does_not_read_what_it_is_given_is_no_fault():
+    given = io.BytesIO(bytes(5 * MEGABYTE))
+    finished = bounded.run(lambda _: [sys.executable, "-S", "-E", "-c", "print(1)"], stdin=given, env={}, walls=WALLS)
+    assert (finished.returncode, finished.crossed, finished.stdout) == (0, "", b"1\n")
 
 
 def test_three_outputs_are_read_side_by_side_so_that_none_blocks_the_others():
