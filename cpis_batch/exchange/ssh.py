@@ -22,7 +22,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 from cpis_batch import ssh_keys
 from cpis_batch.config import SftpServer
 from cpis_batch.errors import ConfigFault, HostKeyFault, KeyFault, PartnerRefused, PartnerUnreachable
-from cpis_batch.exchange.floods import Packets, Unread
+from cpis_batch.exchange.floods import Line, Packets, Unread
 from cpis_batch.exchange.packets import WINDOW
 from cpis_batch.exchange.patience import Deadline
 from cpis_batch.exchange.wire import Wire
@@ -138,7 +138,7 @@ class Connection:
                 f"Cannot connect to {self.where}: {fault.strerror or 'no answer'}.",
                 "Is the host right in config.toml, and does your firewall let it out? The next run tries again.",
             ) from None
-        transport = paramiko.Transport(opened, packetizer_class=Packets)
+        transport = paramiko.Transport(Line(opened), packetizer_class=Packets)
         transport.set_log_channel(LOG)
         transport.banner_timeout = transport.handshake_timeout = settings.connect_seconds
         offered = transport.get_security_options()
