@@ -161,7 +161,7 @@ class Gpg:
         script = folder / "bin" / "gpg"
         script.write_text(
             '#!/bin/sh\ncase "$*" in *--decrypt*)\n'
-            f'case "$(readlink /proc/self/fd/0)" in */{kills or "-"}.pgp) kill -KILL $PPID; exit 9;; esac\n'
+            f'case "$(readlink /proc/$PPID/fd/*)" in */{kills or "-"}.pgp*) kill -KILL $PPID; exit 9;; esac\n'
             f'echo there > {there}; flock --shared {held} true;;\nesac\nexec {real} "$@"\n'
         )
         script.chmod(0o755)
