@@ -253,7 +253,7 @@ def _reports(task: month_work.Make) -> int:
 
 
 def _views(folder: Path, task: month_work.Make) -> int:
-    found = month_work.months(task, reference.load(folder / "reference"), _store(folder))
+    found = month_work.months(task, month_work.reference_of(folder), _store(folder))
     return sum(one.lines.num_rows for one in found.values())
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from cpis_batch.access import lines, reference
 from cpis_batch.access.events import EventsReading, read_events
-from cpis_batch.access.held import Holders, periods
+from cpis_batch.access.held import Holders, Periods
 from cpis_batch.access.month import Month, Seen, seen
 from cpis_batch.access.report import by_la, report
 from cpis_batch.access.schema import EVENTS
@@ -87,5 +87,5 @@ def seen_in(looks: Iterable[dict[str, Any]], held: pa.Table, month: Month) -> di
     codes = held["la_code"].unique().to_pylist()
     held_by = Holders((code, held.filter(pc.equal(held["la_code"], code))["nhs_number"]) for code in codes)
     found = [some.append_column("la_code", pa.array([code] * len(some))) for code, some in of_authorities(told, held_by)]
-    in_order = lines.ordered([lines.told(some, periods(held), packaged()) for some in found])
+    in_order = lines.ordered([lines.told(some, Periods(held), packaged()) for some in found])
     return seen(in_order, held, month, packaged().care_settings)

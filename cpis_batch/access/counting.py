@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch.access.held import PERSONS, numbers
-from cpis_batch.access.lines import encoded
+from cpis_batch.access.held import DAY_BITS, PERSONS, days, encoded, numbers, person_days
+from cpis_batch.access.lines import by_the_hour
 from cpis_batch.engine import query
 
 # Accesses by `kind` of what they were at (SETTING, ORGANISATION, DAY, HOUR, AREA; ALL of them): its code, and its name where that
@@ -103,81 +103,101 @@ def _distinct(values: Numbers) -> Numbers:
     return values[np.flatnonzero(np.diff(values, prepend=-1))]
 
 
-def busiest(lines: pa.Table, first: date, days: int) -> pa.Table:
-    """Of each person looked at from the day `first` on: the `days` up to such a day in which that was most often, the last such.
+def busiest(lines: pa.Table, first: date, span: int, least: int) -> pa.Table:
+    """Of each person looked at `least` times in the `span` days up to one from `first` on: the last of the busiest such days.
 
-    la_code, child_id, nhs_number, times, first_day, last_day, organisations. LINES of the `days` before `first` too.
+    la_code, child_id, nhs_number, times, first_day, last_day, organisations. LINES of the `span` before `first` too.
     """
     place, _ = _coded(lines["la_code"])
     organisation, organisations = _coded(lines["organisation_code"])
-    day = lines["that_day"].cast(pa.int32()).to_numpy() - (first.toordinal() - _EPOCH) + 2 * days
+    day = days(lines["that_day"]) - (first.toordinal() - _EPOCH) + 2 * span
     at = (place * PERSONS + numbers(lines["nhs_number"])) * _ROOM + day
     order = np.argsort(at)
     at, day = at[order], day[order]
     # a person's days lie side by side, so that those before a day are counted without a look at each of them
-    before, after = np.searchsorted(at, at - (days - 1)), np.searchsorted(at, at, side="right")
+    before, after = np.searchsorted(at, at - (span - 1)), np.searchsorted(at, at, side="right")
     begins = np.flatnonzero(np.diff(at // _ROOM, prepend=-1))
-    score = np.where(day >= 2 * days, (after - before) * _ROOM + day, 0)
+    score = np.where(day >= 2 * span, (after - before) * _ROOM + day, 0)
     best = np.maximum.reduceat(score, begins) if len(begins) else score
-    last = np.repeat(best % _ROOM, np.diff(begins, append=len(at)))
-    kept = order[(day <= last) & (day > last - days)]  # nothing of a person whose best is nought
-    which = np.repeat(np.cumsum(best > 0) - 1, np.diff(begins, append=len(at)))[(day <= last) & (day > last - days)]
+    busy = best >= least * _ROOM
+    each = np.diff(begins, append=len(at))
+    last = np.repeat(np.where(busy, best % _ROOM, 0), each)
+    within = (day <= last) & (day > last - span)  # nothing of a person who is not busy
+    kept = order[within]
+    which = np.repeat(np.cumsum(busy) - 1, each)[within]
     different = _distinct(which * len(organisations) + organisation[kept]) // len(organisations)
     opens = np.flatnonzero(np.diff(which, prepend=-1))
     times = np.diff(opens, append=len(which))
-    closes = opens + times - 1
-    childs = query(
-        "SELECT max(child_id) AS child_id FROM looks GROUP BY which ORDER BY which",
-        {"looks": pa.table({"which": which, "child_id": lines["child_id"].take(pa.array(kept))})},
+    at_first, at_last = pa.array(kept[opens]), pa.array(kept[opens + times - 1])
+    return pa.table(
+        {
+            "la_code": lines["la_code"].take(at_first),
+            "child_id": _greatest(encoded(lines["child_id"]), kept, which, opens),
+            "nhs_number": lines["nhs_number"].take(at_first),
+            "times": times,
+            "first_day": lines["that_day"].take(at_first),
+            "last_day": lines["that_day"].take(at_last),
+            "organisations": np.bincount(different),
+        }
     )
-    found = lines.select(["la_code", "nhs_number"]).take(pa.array(kept[opens]))
-    return (
-        found.append_column("child_id", childs["child_id"])
-        .append_column("times", pa.array(times))
-        .append_column("first_day", lines["that_day"].take(pa.array(kept[opens])))
-        .append_column("last_day", lines["that_day"].take(pa.array(kept[closes])))
-        .append_column("organisations", pa.array(np.bincount(different)))
+
+
+def _greatest(words: pa.DictionaryArray, rows: Numbers, which: Numbers, opens: Numbers) -> pa.Array:
+    """Of the words of the `rows`, the last by alphabet for each of `which`, whose rows begin at `opens`."""
+    if not len(opens):
+        return words.dictionary.slice(0, 0)
+    word = words.indices.to_numpy()[rows].astype(np.int64)
+    found = np.maximum.reduceat(word, opens)
+    several = (np.minimum.reduceat(word, opens) != found)[which]  # most have one alone: no text is compared
+    chosen = query(
+        "SELECT which, arg_max(number, word) AS number FROM words GROUP BY which",
+        {
+            "words": pa.table(
+                {"which": which[several], "number": word[several], "word": words.dictionary.take(pa.array(word[several]))}
+            )
+        },
     )
+    found[chosen["which"].to_numpy()] = chosen["number"].to_numpy()
+    return words.dictionary.take(pa.array(found))
 
 
 def begun(lines: pa.Table, plans: pa.Table) -> pa.Table:
     """Of each plan that was looked at since it began: la_code, child_id, nhs_number, plan_type and start_date; and of the first
     such access accessed_at, that_day and care_setting. LINES in their order, of as long before as is kept."""
     place, las = _coded(lines["la_code"])
-    places = {code: number for number, code in enumerate(las)}
     kinds, words = _coded(lines["plan_types"])
     masks = np.array([sum(_KINDS[kind] for kind in word.split(";")) if word else 0 for word in words])
+    at = person_days(place * PERSONS + numbers(lines["nhs_number"]), days(lines["that_day"]))
+    order = np.argsort(at)
+    at = at[order]
+    # all accesses to a person on one day were under the same plans
+    opens = np.flatnonzero(np.diff(at, prepend=-1))
+    line = np.minimum.reduceat(order, opens) if len(opens) else order
+    at, held = at[opens], masks[kinds[line]]
+
+    places = {code: number for number, code in enumerate(las)}
     coded = encoded(plans["la_code"])
-    own = pa.array([places.get(code) for code in coded.dictionary.to_pylist()], pa.int64()).take(coded.indices)
-    plans = plans.append_column("place", own).filter(pc.is_valid(own))
-    kind, types = _coded(plans["plan_type"])
-    found = query(
-        """
-        SELECT number, min(line) AS line FROM looks JOIN plans USING (person)
-        WHERE that_day >= start_date AND types & kind <> 0 GROUP BY number
-        """,
-        {
-            "looks": pa.table(
-                {
-                    "person": place * PERSONS + numbers(lines["nhs_number"]),
-                    "that_day": lines["that_day"],
-                    "types": masks[kinds],
-                    "line": np.arange(lines.num_rows),
-                }
-            ),
-            "plans": pa.table(
-                {
-                    "person": plans["place"].to_numpy() * PERSONS + numbers(plans["nhs_number"]),
-                    "start_date": plans["start_date"],
-                    "kind": np.array([_KINDS[word] if word else 0 for word in types])[kind],
-                    "number": np.arange(plans.num_rows),
-                }
-            ),
-        },
-    )
-    of_plans = plans.select(["la_code", "child_id", "nhs_number", "plan_type", "start_date"]).take(found["number"])
+    own = np.array([places.get(code, -1) for code in coded.dictionary.to_pylist()], np.int64)[coded.indices.to_numpy()]
+    number = np.flatnonzero(own >= 0)
+    of_kind, types = _coded(plans["plan_type"])
+    kind = np.array([_KINDS[word] if word else 0 for word in types])[of_kind]
+    person = own * PERSONS + numbers(plans["nhs_number"])
+    wanted = np.searchsorted(at, person_days(person[number], days(plans["start_date"].take(pa.array(number)))))
+    found_plans, found_lines = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    while len(number):
+        inside = wanted < len(at)
+        number, wanted = number[inside], wanted[inside]
+        same = at[wanted] >> DAY_BITS == person[number]
+        number, wanted = number[same], wanted[same]
+        its_own = held[wanted] & kind[number] != 0
+        found_plans.append(number[its_own])
+        found_lines.append(line[wanted[its_own]])
+        number, wanted = number[~its_own], wanted[~its_own] + 1
+    columns = ["la_code", "child_id", "nhs_number", "plan_type", "start_date"]
+    of_plans = plans.select(columns).take(pa.array(np.concatenate(found_plans)))
+    seen = pa.array(np.concatenate(found_lines))
     for name in ("accessed_at", "that_day", "care_setting"):
-        of_plans = of_plans.append_column(name, lines[name].take(found["line"]))
+        of_plans = of_plans.append_column(name, lines[name].take(seen))
     return of_plans
 
 
@@ -192,6 +212,10 @@ def _coded(column: pa.ChunkedArray) -> tuple[Numbers, list[str | None]]:
 
 def _hour_of_week(instants: pa.ChunkedArray) -> Numbers:
     """Weekday (1 is Monday) and hour in England: 123 is Monday, from 23:00 on."""
-    there = pc.local_timestamp(instants.cast(pa.timestamp("us", tz="Europe/London")))
-    hour: Numbers = pc.add(pc.multiply(pc.day_of_week(there, count_from_zero=False), 100), pc.hour(there)).to_numpy()
+
+    def told(begun: pa.Array) -> pa.Array:
+        there = pc.local_timestamp(begun.cast(pa.timestamp("us", tz="Europe/London")))
+        return pc.add(pc.multiply(pc.day_of_week(there, count_from_zero=False), 100), pc.hour(there))
+
+    hour: Numbers = by_the_hour(instants, told).to_numpy()
     return hour

@@ -7,10 +7,12 @@ plans of each access anew took ten times as long (measured).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cpis_batch.engine import query
 from cpis_batch.register.predicates import adult_on
@@ -28,12 +30,13 @@ PERIODS = pa.schema(
     ]
 )
 
-_NEVER = "DATE '9999-12-31'"
+_NEVER = date(9999, 12, 31)
+_SQL_NEVER = f"DATE '{_NEVER}'"
 # A plan covers the whole of a stretch or nothing of it, since a stretch ends wherever a plan begins or ends.
 _PERIODS = f"""
 WITH own AS (
     SELECT la_code, nhs_number, child_id, plan_type, start_date AS first_day, least(
-        coalesce(end_date, {_NEVER}), CASE WHEN plan_type = 'UCPP' THEN {_NEVER} ELSE {adult_on("plans")} END) AS last_day
+        coalesce(end_date, {_SQL_NEVER}), CASE WHEN plan_type = 'UCPP' THEN {_SQL_NEVER} ELSE {adult_on("plans")} END) AS last_day
     FROM plans
 ), counted AS (
     SELECT *, count(*) OVER (PARTITION BY la_code, nhs_number) AS plans FROM own WHERE first_day <= last_day
@@ -54,9 +57,77 @@ GROUP BY la_code, nhs_number, from_day, to_day
 """
 
 
-def periods(plans: pa.Table) -> pa.Table:
-    """PERIODS of any authorities' `plans`, which need the columns that `access.report` asks of them."""
-    return query(_PERIODS, {"plans": plans}).cast(PERIODS)
+def _periods(plans: pa.Table) -> pa.Table:
+    """PERIODS of any authorities' `plans`, in no order.
+
+    Of a person with one plan it is that plan: no query is asked, since nearly all have one.
+    """
+    person = encoded(plans["la_code"]).indices.to_numpy().astype(np.int64) * PERSONS + numbers(plans["nhs_number"])
+    if np.any(person[1:] < person[:-1]):
+        order = np.argsort(person, kind="stable")
+        person, plans = person[order], plans.take(pa.array(order))
+    as_before = np.concatenate([[False], person[1:] == person[:-1]])
+    shared = as_before | np.concatenate([as_before[1:], [False]])
+    alone = plans.filter(pa.array(~shared))
+    last_day = pc.min_element_wise(pc.coalesce(alone["end_date"], _NEVER), _adult_on(alone))
+    own = pa.table(
+        [alone["la_code"], alone["nhs_number"], alone["start_date"], last_day, alone["child_id"], alone["plan_type"]],
+        names=PERIODS.names,
+    )
+    several = query(_PERIODS, {"plans": plans.filter(pa.array(shared))}).cast(PERIODS)
+    return pa.concat_tables([own.filter(pc.less_equal(own["from_day"], own["to_day"])).cast(PERIODS), several])
+
+
+def _adult_on(plans: pa.Table) -> pa.ChunkedArray:
+    """The 18th birthday of each plan's child, worked out once a day of birth; that of nobody for a child who is not born."""
+    born = encoded(plans["date_of_birth"])
+    days = query(
+        f"SELECT {adult_on('days')} AS day FROM days ORDER BY place",
+        {"days": pa.table({"date_of_birth": born.dictionary, "place": np.arange(len(born.dictionary))})},
+    )["day"].combine_chunks()
+    unborn = pc.equal(plans["plan_type"], "UCPP").combine_chunks()
+    return pc.if_else(unborn, _NEVER, pc.coalesce(days.take(born.indices), _NEVER))
+
+
+# A person and a day in one number: a day from 1600 on, for 2,870 years; what lies beyond is at the edge.
+DAY_BITS, _FIRST_DAY = 20, date(1600, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
+
+
+def person_days(person: npt.NDArray[np.int64], day: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """A number for each person (authority's place and NHS number) and day (since 1970), in order of both."""
+    return (person << DAY_BITS) | np.clip(day - _FIRST_DAY, 0, (1 << DAY_BITS) - 1)
+
+
+def days(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Dates as days since 1970."""
+    found: npt.NDArray[np.int64] = column.cast(pa.int32()).to_numpy().astype(np.int64)
+    return found
+
+
+class Periods:
+    """PERIODS of any authorities' `plans`, to be looked up: `table` is in order of person and day."""
+
+    def __init__(self, plans: pa.Table) -> None:
+        """`plans` have the columns that `access.report` asks of them."""
+        rows = _periods(plans)
+        las = encoded(rows["la_code"])
+        self._places = {code: place for place, code in enumerate(las.dictionary.to_pylist())}
+        person = las.indices.to_numpy().astype(np.int64) * PERSONS + numbers(rows["nhs_number"])
+        at = person_days(person, days(rows["from_day"]))
+        order = np.argsort(at)
+        self.table = rows.take(pa.array(order)).combine_chunks()
+        self._at, self._person = at[order], person[order]
+        self._from, self._to = days(self.table["from_day"]), days(self.table["to_day"])
+
+    def of(self, las: pa.DictionaryArray, number: npt.NDArray[np.int64], day: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The row of `table` that holds an authority's (`las`) plans for a person on a day; -1 where it has none then."""
+        if not len(self._at):
+            return np.full(len(number), -1)
+        own = np.array([self._places.get(code, -1) for code in las.dictionary.to_pylist()], np.int64)[las.indices.to_numpy()]
+        person = own * PERSONS + number
+        row = np.searchsorted(self._at, person_days(person, day), side="right") - 1
+        there = (row >= 0) & (own >= 0) & (self._person[row] == person) & (self._from[row] <= day) & (self._to[row] >= day)
+        return np.where(there, row, -1)
 
 
 # A number is scattered by a multiplication, of which no two come to the same; in a word it stands above an authority's place.
@@ -112,10 +183,21 @@ class Holders:
 PERSONS = 10**10  # NHS numbers have ten digits: above them there is room for an authority's place
 
 
-def numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def numbers(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.int64]:
     """NHS numbers as whole numbers: ten digits each, so that none is another's."""
-    found: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
+    found: npt.NDArray[np.int64]
+    if pa.types.is_dictionary(column.type):
+        coded = encoded(column)
+        found = numbers(coded.dictionary)[coded.indices.to_numpy()]
+    else:
+        found = column.cast(pa.int64()).to_numpy()
     return found
+
+
+def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """A column of words as one array of numbers into a list of them."""
+    whole = column.combine_chunks()
+    return whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
 
 
 def _scattered(column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:

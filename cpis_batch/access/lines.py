@@ -7,19 +7,21 @@ number into a list of words until a slice of it is written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch.access.held import PERSONS, numbers
+from cpis_batch.access import held
+from cpis_batch.access.held import Periods, encoded, numbers
 from cpis_batch.access.reference import AccessReference
 from cpis_batch.access.schema import EVENTS, REPORT
 from cpis_batch.engine import query
 
 SLICE = 50_000  # lines written out at a time: 20 MB of text
 _LONDON = pa.timestamp("us", tz="Europe/London")
+_HOUR = 3_600_000_000  # microseconds
 _INSTANTS = 1 << 54  # microseconds since 1970, until the year 2540
 _WORD = pa.dictionary(pa.int32(), pa.string())
 WORDS = ("author_kind", "author_name", "job_role", "responsible_person", "organisation_code", "organisation_name", "care_setting")
@@ -36,91 +38,90 @@ LINES = pa.schema(
         pa.field("accessed_at", EVENTS.field("accessed_at").type),
         pa.field("that_day", pa.date32()),  # in England
         *(pa.field(name, _WORD) for name in WORDS),
-        pa.field("nhs_number", pa.string()),
-        pa.field("child_id", pa.string()),
+        pa.field("nhs_number", _WORD),  # numbers into what the authority holds, where one may stand several times
+        pa.field("child_id", _WORD),
         pa.field("plan_types", _WORD),
         pa.field("out_of_area", _WORD),
     ]
 )
 
-# Over numbers: a join of text took twice as long.
-_TOLD = """
-WITH placed AS (
-    SELECT place, organisation, that_day, bool_or(la_gss_code = la_code) AS inside
-    FROM (SELECT DISTINCT place, organisation, that_day FROM looks)
-    JOIN las USING (place) JOIN organisations USING (organisation) JOIN areas ON ods_code = organisation_code
-    WHERE coalesce(valid_from <= that_day, true) AND coalesce(valid_to >= that_day, true)
-    GROUP BY place, organisation, that_day
-)
-SELECT row, period, inside
-FROM looks JOIN periods USING (person) LEFT JOIN placed USING (place, organisation, that_day)
-WHERE that_day BETWEEN from_day AND to_day
+# Whether an organisation lies in an authority on a day; nothing of one whose area nobody knows.
+_INSIDE = """
+SELECT spot, bool_or(la_gss_code = la_code) AS inside FROM spots JOIN areas ON ods_code = organisation_code
+WHERE coalesce(valid_from <= that_day, true) AND coalesce(valid_to >= that_day, true) GROUP BY spot
 """
 
 
-def told(looks: pa.Table, periods: pa.Table, reference: AccessReference) -> pa.Table:
+def told(looks: pa.Table, periods: Periods, reference: AccessReference) -> pa.Table:
     """LINES, in no order, of those `looks` that their authority is told: la_code, and NARROW or WIDE without the flag.
 
-    Looks come sifted, each event once an authority; `periods` are `held.periods` of those authorities.
+    Looks come sifted, each event once an authority; `periods` are those of these authorities' plans.
     """
-    las, organisations = encoded(looks["la_code"]), encoded(looks["organisation_code"])
-    places = dict(zip(las.dictionary.to_pylist(), range(len(las.dictionary)), strict=True))
-    day = looks["accessed_at"].cast(_LONDON).cast(pa.date32())
-    place = las.indices.to_numpy().astype(np.int64)
-    theirs = encoded(periods["la_code"])
-    own = np.array([places.get(code, -1) for code in theirs.dictionary.to_pylist()], np.int64)[theirs.indices.to_numpy()]
+    coded = {name: encoded(looks[name]) for name in ("la_code", *WORDS) if name in looks.column_names}
+    day = by_the_hour(looks["accessed_at"], lambda begun: begun.cast(_LONDON).cast(pa.date32()))
+    found = periods.of(coded["la_code"], numbers(looks["nhs_number"]), held.days(day))
+    row = np.flatnonzero(found >= 0)
+    period, rows = pa.array(found[row], pa.int32()), pa.array(row)
+    own = periods.table
+    columns = {name: looks[name].take(rows) for name in ("event_id", "accessed_at")}
+    columns |= {name: column.take(rows) for name, column in coded.items()}
+    columns["that_day"] = day.take(rows)
+    for name in ("nhs_number", "child_id"):
+        columns[name] = pa.DictionaryArray.from_arrays(period, own[name].combine_chunks())
+    columns["plan_types"] = encoded(own["plan_types"]).take(period)
+    columns["out_of_area"] = _out_of_area(columns["la_code"], columns["organisation_code"], columns["that_day"], reference)
+    return pa.table(
+        [columns[field.name].cast(field.type) if field.name in columns else pa.nulls(len(row), field.type) for field in LINES],
+        schema=LINES,
+    )
+
+
+def by_the_hour(instants: pa.ChunkedArray, told: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """What is `told` of instants (UTC), where it is the same for all within an hour: worked out once an hour."""
+    hours = pa.array(instants.cast(pa.int64()).to_numpy() // _HOUR).dictionary_encode()
+    begun = pa.array(hours.dictionary.to_numpy() * _HOUR).cast(EVENTS.field("accessed_at").type)
+    return told(begun).take(hours.indices)
+
+
+def _out_of_area(
+    las: pa.DictionaryArray, organisations: pa.DictionaryArray, day: pa.Array, reference: AccessReference
+) -> pa.DictionaryArray:
+    """N, Y, or nothing where no area is known, of each access: asked once a place and day."""
+    most = len(organisations.dictionary)
+    place = las.indices.to_numpy().astype(np.int64) * (most + 1)
+    place += organisations.indices.fill_null(most).to_numpy()
+    spots = pa.array(held.person_days(place, held.days(day))).dictionary_encode()
+    _, first = np.unique(spots.indices.to_numpy(), return_index=True)
+    at = pa.array(first)
     found = query(
-        _TOLD,
+        _INSIDE,
         {
-            "looks": pa.table(
+            "spots": pa.table(
                 {
-                    "row": np.arange(looks.num_rows),
-                    "person": place * PERSONS + numbers(looks["nhs_number"]),
-                    "place": place,
-                    "organisation": organisations.indices,
-                    "that_day": day,
-                }
-            ),
-            "periods": pa.table(
-                {
-                    "period": np.arange(periods.num_rows),
-                    "person": own * PERSONS + numbers(periods["nhs_number"]),
-                    "from_day": periods["from_day"],
-                    "to_day": periods["to_day"],
-                }
-            ),
-            "las": pa.table({"place": np.arange(len(las.dictionary)), "la_code": las.dictionary}),
-            "organisations": pa.table(
-                {
-                    "organisation": pa.array(np.arange(len(organisations.dictionary)), organisations.indices.type),
-                    "organisation_code": organisations.dictionary,
+                    "spot": np.arange(len(first)),
+                    "la_code": las.take(at),
+                    "organisation_code": organisations.take(at),
+                    "that_day": day.take(at),
                 }
             ),
             "areas": reference.organisation_areas,
         },
     )
-    rows = looks.append_column("that_day", day).take(found["row"])
-    for name in ("child_id", "plan_types"):
-        rows = rows.append_column(name, periods[name].take(found["period"]))
-    return _as(rows.append_column("out_of_area", pc.if_else(found["inside"], "N", "Y")), LINES)
-
-
-def _as(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = [
-        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
+    answers = np.full(len(first), 2)
+    known = found.filter(pc.is_valid(found["inside"]))
+    answers[known["spot"].to_numpy()] = np.where(known["inside"].to_numpy(), 0, 1)
+    answer = answers[spots.indices.to_numpy()]
+    return pa.DictionaryArray.from_arrays(pa.array(answer, pa.int32(), mask=answer == 2), ["N", "Y"])
 
 
 def ordered(parts: list[pa.Table]) -> pa.Table:
     """LINES of many parts as one, by authority, time and event id. The parts are taken from the list, and never held twice."""
-    rows = pa.concat_tables([LINES.empty_table(), *parts]).unify_dictionaries()
+    rows = pa.concat_tables(parts or [LINES.empty_table()]).unify_dictionaries()
     parts.clear()
     las = encoded(rows["la_code"])
     rank = np.argsort(np.argsort(las.dictionary.to_numpy(zero_copy_only=False)))
     at = rank[las.indices.to_numpy()] * _INSTANTS + rows["accessed_at"].cast(pa.int64()).to_numpy()
-    order = np.argsort(at, kind="stable")
+    order = np.argsort(at)
     at = at[order]
     same = np.flatnonzero(at[1:] == at[:-1])
     tied = np.union1d(same, same + 1)  # accesses of one instant, which are in order of their ids
@@ -131,12 +132,6 @@ def ordered(parts: list[pa.Table]) -> pa.Table:
         columns.append(rows[name].combine_chunks().take(pa.array(order)))
         rows = rows.drop_columns([name])
     return pa.table(columns, schema=LINES)
-
-
-def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    """A column of words as one array of numbers into a list of them."""
-    whole = column.combine_chunks()
-    return whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
 
 
 def report_id(la_code: str, lines: pa.Table) -> str:

@@ -120,10 +120,9 @@ def seen(lines: pa.Table, plans: pa.Table, month: Month, settings: pa.Table) -> 
     lately = _where(lines, pc.greater_equal(lines["that_day"], month.first - timedelta(days=OFTEN_DAYS - 1)))
     often = query(
         f"""
-        SELECT {", ".join(OFTEN_SEEN.names)} FROM busiest WHERE times >= {OFTEN}
-        ORDER BY la_code, times DESC, child_id, nhs_number
+        SELECT {", ".join(OFTEN_SEEN.names)} FROM busiest ORDER BY la_code, times DESC, child_id, nhs_number
         """,
-        {"busiest": counting.busiest(lately, month.first, OFTEN_DAYS)},
+        {"busiest": counting.busiest(lately, month.first, OFTEN_DAYS, OFTEN)},
     ).cast(OFTEN_SEEN)
     first = query(
         """

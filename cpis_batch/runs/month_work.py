@@ -41,6 +41,7 @@ TOGETHER = 200_000  # accesses matched at a time
 _PARTS = 8  # of events, in a task: 4 million
 _SHELF = 4_000_000  # ids that are looked through together for one that stands twice
 _GROUP = 20_000  # accesses of the small authorities that are made together
+_LARGE = 1_000_000  # accesses of one task
 _IDS = "ids"  # the label of what is put aside of every event, to find ids that stand twice
 
 
@@ -115,8 +116,7 @@ def groups(codes: Sequence[str], aside: Sequence[Spooled], workers: int) -> list
 def gather(task: Gather) -> Spooled:
     """In a worker: put aside what each authority may have to be told of, and what shows whether an id stands twice."""
     common, keys = given()
-    known = reference.load(common.home / "reference")
-    return spool(common.home / "register", _put_aside(task, known, common, keys))
+    return spool(common.home / "register", _put_aside(task, reference_of(common.home), common, keys))
 
 
 def _put_aside(task: Gather, known: AccessReference, common: Rehearsed, keys: Keys) -> Iterator[tuple[str, pa.Table]]:
@@ -161,7 +161,7 @@ def doubled(task: tuple[tuple[Spooled, ...], int]) -> npt.NDArray[np.uint64]:
 def make(task: Make) -> list[Delivery]:
     """In a worker: the reports of some authorities, sealed and durable, in their order."""
     common, keys = given()
-    known = reference.load(common.home / "reference")
+    known = reference_of(common.home)
     found = months(task, known, store_of(common, keys))
     with files.names_together():
         return [_delivery(one, task.month, found.pop(one.partner.code, NOTHING), known, common, keys) for one in task.authorities]
@@ -172,9 +172,10 @@ def months(task: Make, known: AccessReference, store: PartStore) -> dict[str, Se
     _holders.cache_clear()  # nothing is gathered any more
     parts = [store.read(one.plans, PLANS) for one in task.authorities if one.plans]
     plans = pa.concat_tables([PLANS_SCHEMA.empty_table().select(PLANS), *parts])
-    periods = held.periods(plans)
+    periods = held.Periods(plans)
     told = [lines.told(looks, periods, known) for looks in _together(_looks(task))]
-    engine.close()  # of a large authority it keeps 0.1 GB, and the pool below 0.2 GB, that nothing after this needs
+    if sum(one.num_rows for one in told) > _LARGE:
+        engine.close()  # of a large authority it keeps 0.1 GB, and the pool below 0.2 GB, that nothing after this needs
     in_order = lines.ordered(told)
     pa.default_memory_pool().release_unused()
     return seen(in_order, plans, task.month, known.care_settings)
@@ -227,6 +228,12 @@ def _delivery(one: Recipient, month: Month, found: Seen, known: AccessReference,
 def store_of(common: Rehearsed, keys: Keys) -> PartStore:
     """The register's parts, as a worker opens them."""
     return PartStore(common.home / "register", MasterKey(keys.master))
+
+
+@kept_for_the_run
+def reference_of(home: Path) -> AccessReference:
+    """What is known of settings, roles and organisations; read once a worker."""
+    return reference.load(home / "reference")
 
 
 @kept_for_the_run

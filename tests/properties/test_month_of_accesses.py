@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpis_batch.access import lines, month, withheld
-from cpis_batch.access.held import Holders, periods
+from cpis_batch.access.held import Holders, Periods
 from cpis_batch.access.month import NOTHING, Month
 from cpis_batch.access.report import by_la, report
 from cpis_batch.access.schema import EVENTS, REPORT
@@ -83,7 +83,7 @@ def lines_of(told: pa.Table, held: pa.Table, size: int) -> pa.Table:
     for first in range(0, told.num_rows, size):
         for code, some in of_authorities(told.slice(first, size).select(lines.WIDE), holders):
             named = some.append_column("la_code", pa.array([code] * some.num_rows, pa.string()))
-            parts.append(lines.told(named, periods(held), REFERENCE))
+            parts.append(lines.told(named, Periods(held), REFERENCE))
     return lines.ordered(parts)
 
 
