@@ -193,7 +193,7 @@ def _store_day(folder: Path, day: int) -> list[EventPart]:
     if not drawn:
         return []
     events = pa.concat_tables([pq.read_table(path, read_dictionary=list(WORDS)) for path in drawn]).unify_dictionaries()
-    events = events.sort_by("accessed_at")
+    events = events.sort_by([("accessed_at", "ascending"), ("event_id", "ascending")])  # as runs.event_parts has them
     parts = []
     for first in range(0, events.num_rows, MOST):
         some = events.slice(first, MOST)

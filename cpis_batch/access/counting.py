@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cpis_batch.access.held import DAY_BITS, PERSONS, days, encoded, numbers, person_days
+from cpis_batch.access.held import DAY_BITS, PERSONS, day_number, days, encoded, numbers, person_days
 from cpis_batch.access.lines import by_the_hour
 from cpis_batch.engine import query
 
@@ -37,20 +37,31 @@ _ROOM = 1 << 16  # days of a person, with room before them that no other person'
 _KINDS = {"CPP": 1, "LAC": 2, "UCPP": 4}
 
 
-def tallies(lines: pa.Table) -> pa.Table:
+class ByPerson:
+    """The order of some LINES by authority, person and day."""
+
+    def __init__(self, lines: pa.Table) -> None:
+        place, _ = _coded(lines["la_code"])
+        at = person_days(place * PERSONS + numbers(lines["nhs_number"]), days(lines["that_day"]))
+        self.order = np.argsort(at)
+        self.at = at[self.order]  # `held.person_days`
+        self.persons = np.flatnonzero(np.diff(self.at >> DAY_BITS, prepend=-1))  # where each begins
+        self.days = np.flatnonzero(np.diff(self.at, prepend=-1))  # where each day of a person begins
+
+
+def tallies(lines: pa.Table, ordered: ByPerson) -> pa.Table:
     """TALLIES of LINES, each authority's by kind and by when the first of them came."""
     place, las = _coded(lines["la_code"])
-    person = numbers(lines["nhs_number"])
-    day = lines["that_day"].cast(pa.int32()).to_numpy().astype(np.int64)
+    day = days(lines["that_day"])
     first, last = (int(day.min()), int(day.max())) if len(day) else (0, 0)
-    days = [str(date.fromordinal(number + _EPOCH)) for number in range(first, last + 1)]
+    dates = [str(date.fromordinal(number + _EPOCH)) for number in range(first, last + 1)]
     names = lines["organisation_name"]
     nobody: Sequence[str | None] = [""]
     parts = [
-        _tally("ALL", place, las, np.zeros_like(place), nobody, person),
-        _tally("SETTING", place, las, *_coded(lines["care_setting"]), person),
-        _tally("ORGANISATION", place, las, *_coded(lines["organisation_code"]), person, names),
-        _tally("DAY", place, las, day - first, days),
+        _tally("ALL", place, las, np.zeros_like(place), nobody, ordered),
+        _tally("SETTING", place, las, *_coded(lines["care_setting"]), ordered),
+        _tally("ORGANISATION", place, las, *_coded(lines["organisation_code"]), ordered, names),
+        _tally("DAY", place, las, day - first, dates),
         _tally("HOUR", place, las, _hour_of_week(lines["accessed_at"]), [str(hour) for hour in range(800)]),
         _tally("AREA", place, las, *_coded(lines["out_of_area"])),
     ]
@@ -63,15 +74,15 @@ def _tally(
     las: Sequence[str | None],
     code: Numbers,
     codes: Sequence[str | None],
-    person: Numbers | None = None,
+    ordered: ByPerson | None = None,
     names: pa.ChunkedArray | None = None,
 ) -> pa.Table:
     key = place * len(codes) + code
     size = len(las) * len(codes)
     accesses = np.bincount(key, minlength=size)
     people = np.zeros(size, np.int64)
-    if person is not None:
-        people = np.bincount(_distinct(key * PERSONS + person) // PERSONS, minlength=size)
+    if ordered is not None:
+        people = np.bincount(_once_a_person(key, size, ordered), minlength=size)
     found = np.flatnonzero(accesses)
     named = pa.nulls(len(found), pa.string())
     if names is not None:
@@ -90,6 +101,14 @@ def _tally(
     return pa.table([column.cast(field.type) for column, field in zip(columns, TALLIES, strict=True)], schema=TALLIES)
 
 
+def _once_a_person(key: Numbers, size: int, ordered: ByPerson) -> Numbers:
+    """The keys (below `size`) of each person's accesses, each once a person."""
+    each = np.diff(ordered.persons, append=len(key))
+    pairs = np.repeat(np.arange(len(each)) * size, each) + key[ordered.order]
+    pairs.sort(kind="stable")  # in order already but within a person
+    return pairs[np.flatnonzero(np.diff(pairs, prepend=-1))] % size
+
+
 def _first(key: Numbers, rows: Numbers, size: int) -> Numbers:
     """Of each key the first of the `rows`, which are in order; -1 where there is none."""
     first = np.full(size, -1)
@@ -103,27 +122,25 @@ def _distinct(values: Numbers) -> Numbers:
     return values[np.flatnonzero(np.diff(values, prepend=-1))]
 
 
-def busiest(lines: pa.Table, first: date, span: int, least: int) -> pa.Table:
+def busiest(lines: pa.Table, ordered: ByPerson, first: date, span: int, least: int) -> pa.Table:
     """Of each person looked at `least` times in the `span` days up to one from `first` on: the last of the busiest such days.
 
     la_code, child_id, nhs_number, times, first_day, last_day, organisations. LINES of the `span` before `first` too.
     """
-    place, _ = _coded(lines["la_code"])
     organisation, organisations = _coded(lines["organisation_code"])
-    day = days(lines["that_day"]) - (first.toordinal() - _EPOCH) + 2 * span
-    at = (place * PERSONS + numbers(lines["nhs_number"])) * _ROOM + day
-    order = np.argsort(at)
-    at, day = at[order], day[order]
     # a person's days lie side by side, so that those before a day are counted without a look at each of them
-    before, after = np.searchsorted(at, at - (span - 1)), np.searchsorted(at, at, side="right")
-    begins = np.flatnonzero(np.diff(at // _ROOM, prepend=-1))
-    score = np.where(day >= 2 * span, (after - before) * _ROOM + day, 0)
+    at = ordered.at[ordered.days]
+    before = ordered.days[np.searchsorted(at, at - (span - 1))] if len(at) else at
+    day = (at & ((1 << DAY_BITS) - 1)) - day_number(first) + 2 * span
+    score = np.where(day >= 2 * span, (np.append(ordered.days[1:], len(ordered.at)) - before) * _ROOM + day, 0)
+    begins = np.searchsorted(ordered.days, ordered.persons)
     best = np.maximum.reduceat(score, begins) if len(begins) else score
     busy = best >= least * _ROOM
-    each = np.diff(begins, append=len(at))
+    each = np.diff(ordered.persons, append=len(ordered.at))
     last = np.repeat(np.where(busy, best % _ROOM, 0), each)
+    day = np.repeat(day, np.diff(ordered.days, append=len(ordered.at)))
     within = (day <= last) & (day > last - span)  # nothing of a person who is not busy
-    kept = order[within]
+    kept = ordered.order[within]
     which = np.repeat(np.cumsum(busy) - 1, each)[within]
     different = _distinct(which * len(organisations) + organisation[kept]) // len(organisations)
     opens = np.flatnonzero(np.diff(which, prepend=-1))
@@ -161,19 +178,15 @@ def _greatest(words: pa.DictionaryArray, rows: Numbers, which: Numbers, opens: N
     return words.dictionary.take(pa.array(found))
 
 
-def begun(lines: pa.Table, plans: pa.Table) -> pa.Table:
+def begun(lines: pa.Table, ordered: ByPerson, plans: pa.Table) -> pa.Table:
     """Of each plan that was looked at since it began: la_code, child_id, nhs_number, plan_type and start_date; and of the first
     such access accessed_at, that_day and care_setting. LINES in their order, of as long before as is kept."""
-    place, las = _coded(lines["la_code"])
+    _, las = _coded(lines["la_code"])
     kinds, words = _coded(lines["plan_types"])
     masks = np.array([sum(_KINDS[kind] for kind in word.split(";")) if word else 0 for word in words])
-    at = person_days(place * PERSONS + numbers(lines["nhs_number"]), days(lines["that_day"]))
-    order = np.argsort(at)
-    at = at[order]
     # all accesses to a person on one day were under the same plans
-    opens = np.flatnonzero(np.diff(at, prepend=-1))
-    line = np.minimum.reduceat(order, opens) if len(opens) else order
-    at, held = at[opens], masks[kinds[line]]
+    line = np.minimum.reduceat(ordered.order, ordered.days) if len(ordered.days) else ordered.order
+    at, held = ordered.at[ordered.days], masks[kinds[line]]
 
     places = {code: number for number, code in enumerate(las)}
     coded = encoded(plans["la_code"])

@@ -6,7 +6,7 @@ plans of each access anew took ten times as long (measured).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 import numpy as np
@@ -98,6 +98,11 @@ def person_days(person: npt.NDArray[np.int64], day: npt.NDArray[np.int64]) -> np
     return (person << DAY_BITS) | np.clip(day - _FIRST_DAY, 0, (1 << DAY_BITS) - 1)
 
 
+def day_number(day: date) -> int:
+    """How `person_days` has a day."""
+    return day.toordinal() - date(1970, 1, 1).toordinal() - _FIRST_DAY
+
+
 def days(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """Dates as days since 1970."""
     found: npt.NDArray[np.int64] = column.cast(pa.int32()).to_numpy().astype(np.int64)
@@ -161,23 +166,38 @@ class Holders:
     def of(self, column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
         """Of NHS numbers, one an access: the rows that an authority is to look at, and the place in `codes` of that authority.
 
-        By authority, in no order within one; a row stands with each authority that has a plan of its person.
+        By authority, and by row within one; a row stands with each authority that has a plan of its person.
         """
         wanted = _scattered(column)
         slots = wanted >> self._shift
         rows = np.arange(len(wanted))
         at, end = self._starts[slots], self._starts[slots + np.uint64(1)]
-        found_rows, found_places = [np.empty(0, np.int64)], [np.empty(0, np.uint16)]
+        found: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]] = []
         while len(rows := rows[left := at < end]):
             at, end = at[left], end[left]
             word = self._held[at]
             same = word >> np.uint64(_PLACE_BITS) == wanted[rows]
-            found_rows.append(rows[same])
-            found_places.append(word[same].astype(np.uint16))
+            found.append((rows[same], word[same].astype(np.uint16)))
             at += 1
-        row, place = np.concatenate(found_rows), np.concatenate(found_places)
+        row, place = _in_order(found, len(wanted))
         by_place = np.argsort(place, kind="stable")
         return row[by_place], place[by_place]
+
+
+def _in_order(
+    found: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]], count: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+    """Rows, below `count`, and the places found for them, by row: each look has a row once at most. Counted, not compared."""
+    times = np.zeros(count, np.int64)
+    for rows, _ in found:
+        times[rows] += 1
+    row = np.repeat(np.arange(count), times)
+    place = np.empty(len(row), np.uint16)
+    free = np.cumsum(times) - times
+    for rows, places in found:
+        place[free[rows]] = places
+        free[rows] += 1
+    return row, place
 
 
 PERSONS = 10**10  # NHS numbers have ten digits: above them there is room for an authority's place

@@ -118,11 +118,13 @@ def seen(lines: pa.Table, plans: pa.Table, month: Month, settings: pa.Table) -> 
     lines = _where(lines, pc.less_equal(lines["that_day"], month.last))
     in_month = _where(lines, pc.greater_equal(lines["that_day"], month.first))
     lately = _where(lines, pc.greater_equal(lines["that_day"], month.first - timedelta(days=OFTEN_DAYS - 1)))
+    ordered = counting.ByPerson(lines)
+    ordered_month, ordered_lately = (ordered if some is lines else counting.ByPerson(some) for some in (in_month, lately))
     often = query(
         f"""
         SELECT {", ".join(OFTEN_SEEN.names)} FROM busiest ORDER BY la_code, times DESC, child_id, nhs_number
         """,
-        {"busiest": counting.busiest(lately, month.first, OFTEN_DAYS, OFTEN)},
+        {"busiest": counting.busiest(lately, ordered_lately, month.first, OFTEN_DAYS, OFTEN)},
     ).cast(OFTEN_SEEN)
     first = query(
         """
@@ -131,10 +133,10 @@ def seen(lines: pa.Table, plans: pa.Table, month: Month, settings: pa.Table) -> 
         FROM begun JOIN settings ON settings.code = care_setting WHERE that_day >= $first
         ORDER BY la_code, accessed_at, child_id, plan_type, start_date
         """,
-        {"begun": counting.begun(lines, plans), "settings": settings},
+        {"begun": counting.begun(lines, ordered, plans), "settings": settings},
         {"first": month.first},
     ).cast(FIRST_SEEN)
-    parts = by_la(in_month), by_la(counting.tallies(in_month)), by_la(often), by_la(first)
+    parts = by_la(in_month), by_la(counting.tallies(in_month, ordered_month)), by_la(often), by_la(first)
     empty = NOTHING.lines, NOTHING.tallies, NOTHING.often, NOTHING.first
     codes = sorted(set().union(*parts))
     return {code: Seen(*(part.get(code, none) for part, none in zip(parts, empty, strict=True))) for code in codes}

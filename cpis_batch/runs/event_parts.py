@@ -1,7 +1,7 @@
 """Access events as the register keeps them: by month of the access (UTC), in parts that a night adds to and that stay of a size.
 
 A month's first part is named for it, `2026-11`, the others `2026-11.001` and so on. A night writes the newest of them anew, or
-begins another: so it costs what it brings, however many events a month has.
+begins another: so it costs what it brings, however many events a month has. Within a part events are in order of time and id.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ def with_more(store: PartStore, held: Mapping[str, EventPart], events: pa.Table)
         if names and held[names[-1]].row_count + added.num_rows <= MOST:
             number -= 1
             added = pa.concat_tables([store.read(held[names[-1]].part), added])
+        added = added.sort_by([("accessed_at", "ascending"), ("event_id", "ascending")])  # as the monthly reports tell them
         for first in range(0, added.num_rows, MOST):
             some = added.slice(first, MOST)
             name = f"{month}.{number:03}" if number else month

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -124,10 +125,12 @@ def _put_aside(task: Gather, known: AccessReference, common: Rehearsed, keys: Ke
     for part in task.parts:
         names = lines.WIDE if part in task.whole else lines.NARROW
         events = store.read(part, names, [name for name in lines.WORDS if name in names])
-        found = np.sort(hashes(events))
+        found = hashes(events)
         shelf = (found % np.uint64(task.shelves)).astype(np.uint16)
-        for number in range(task.shelves):
-            yield f"{_IDS}{number}", pa.table({"hash": found[shelf == number]})
+        on_shelves = pa.table({"hash": found[np.argsort(shelf, kind="stable")]})
+        ends = np.cumsum(np.bincount(shelf, minlength=task.shelves))
+        for number, (first, end) in enumerate(pairwise([0, *ends.tolist()])):
+            yield f"{_IDS}{number}", on_shelves.slice(first, end - first)
         yield from of_authorities(withheld.notifying(events, known), holders)
 
 
