@@ -66,8 +66,9 @@ def _periods(plans: pa.Table) -> pa.Table:
     if np.any(person[1:] < person[:-1]):
         order = np.argsort(person, kind="stable")
         person, plans = person[order], plans.take(pa.array(order))
-    as_before = np.concatenate([[False], person[1:] == person[:-1]])
-    shared = as_before | np.concatenate([as_before[1:], [False]])
+    shared = np.zeros(len(person), bool)
+    shared[1:] = person[1:] == person[:-1]
+    shared[:-1] |= shared[1:]
     alone = plans.filter(pa.array(~shared))
     last_day = pc.min_element_wise(pc.coalesce(alone["end_date"], _NEVER), _adult_on(alone))
     own = pa.table(
@@ -89,13 +90,13 @@ def _adult_on(plans: pa.Table) -> pa.ChunkedArray:
     return pc.if_else(unborn, _NEVER, pc.coalesce(days.take(born.indices), _NEVER))
 
 
-# A person and a day in one number: a day from 1600 on, for 2,870 years; what lies beyond is at the edge.
-DAY_BITS, _FIRST_DAY = 20, date(1600, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
+# A person and a day in one number: any day of the calendar, from the year 1 to 9999, and 200 authorities.
+DAY_BITS, _FIRST_DAY = 22, date.min.toordinal() - date(1970, 1, 1).toordinal()
 
 
 def person_days(person: npt.NDArray[np.int64], day: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """A number for each person (authority's place and NHS number) and day (since 1970), in order of both."""
-    return (person << DAY_BITS) | np.clip(day - _FIRST_DAY, 0, (1 << DAY_BITS) - 1)
+    return (person << DAY_BITS) | (day - _FIRST_DAY)
 
 
 def day_number(day: date) -> int:

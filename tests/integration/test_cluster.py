@@ -19,7 +19,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -320,6 +320,23 @@ def test_a_worker_that_comes_in_the_middle_is_given_the_keys_and_works(here, the
         assert (code, document.get("failed")) == (0, {}), errors
         assert "Run out-of-band function 'take'" in second.log.read_text()
     assert outcome(there) == here.outcome
+
+
+def test_a_month_of_accesses_on_three_workers_is_that_made_here(here, three, tmp_path):
+    evening_before = twin(here.hub, tmp_path / "evening")
+    assert night_of(evening_before).exit_code is Exit.DONE
+    evening_before.next_night((date(2026, 12, 3) - evening_before.now.date()).days)
+    local, far = (twin(evening_before, tmp_path / name) for name in ("local", "far"))
+    three.configure(far.home)
+    for hub, address in ((local, None), (far, three.address)):
+        night = night_of(hub, address)
+        assert night.exit_code is Exit.DONE, night.document
+        assert night.document["monthly_access_reports"] == len(LAS)
+    made = outcome(far)
+    assert made == outcome(local)
+    assert sum("access-month.csv" in name for name in made) == len(LAS)
+    told = [node.log.read_text() for node in three.workers]
+    assert all(any(f"Run out-of-band function '{name}'" in text for text in told) for name in ("gather", "doubled", "make"))
 
 
 def test_an_authority_whose_file_kills_every_worker_is_alone_in_it(there, tmp_path, gpgs):

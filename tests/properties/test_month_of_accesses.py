@@ -160,3 +160,28 @@ def test_holders_name_each_authority_of_each_person(held, data):
     pairs = [(at, holders.codes[number]) for at, number in zip(row.tolist(), place.tolist(), strict=True)]
     assert (set(pairs), len(pairs)) == (expected, len(expected))
     assert np.all(np.diff(place.astype(np.int64)) >= 0)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([HACKNEY, KENT]), st.integers(1, 4), st.dates(), st.none() | st.dates()), max_size=8),
+    st.lists(st.tuples(st.sampled_from([HACKNEY, KENT, "E06000001"]), st.integers(1, 4), st.dates()), max_size=20),
+)
+def test_a_stretch_of_days_is_found_whatever_the_calendar(drawn, looked):
+    """From the year 1 to 9999; plans for unborn children, which no birthday ends."""
+    rows = [
+        plan(child, la_code=la, plan_type="UCPP", start=start, end=end, child_id=f"LC-{number}")
+        for number, (la, child, start, end) in enumerate(drawn)
+    ]
+    held = Periods(plans({key(row): row for row in rows}.values()))
+    las, children, days = (list(column) for column in zip(*looked, strict=True)) if looked else ([], [], [])
+    numbers = np.array([int(nhs(child)) for child in children], np.int64)
+    since = np.array([(day - date(1970, 1, 1)).days for day in days], np.int64)
+    found = held.of(pa.array(las, pa.string()).dictionary_encode(), numbers, since).tolist()
+    for at, la, child, day in zip(found, las, children, days, strict=True):
+        under = {
+            row["child_id"]
+            for row in {key(row): row for row in rows}.values()
+            if (row["la_code"], row["nhs_number"]) == (la, nhs(child))
+            and row["start_date"] <= day <= (row["end_date"] or date.max)
+        }
+        assert (set(held.table["child_id"][at].as_py().split(";")) if at >= 0 else set()) == under
