@@ -35,7 +35,7 @@ def open_message(
 
     `gpg_home`: the path of a `GpgHome`, in this process or another. `allowed`: the sender's certificates by upper-case
     fingerprint, as `partners.certificates` has them for the day. `judged_at`: the instant at which keys must have been good, for
-    a message out of the archive; without it, now. An 80 kB message takes some 10 ms.
+    a message out of the archive; without it, now. An 80 kB message takes some 5 ms.
 
     Raises KeyFault (our own keys or agent) and Transient (gpg was killed from outside), which say nothing about the message.
     """
